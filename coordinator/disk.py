@@ -1,0 +1,115 @@
+"""What a disk refuses, told in words: which file, how much it needs, how much is free. And files written whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Refusals that more room mends."""
+_WHY = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "its file system is read-only",
+    errno.EIO: "the disk failed (input/output error)",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENAMETOOLONG: "its name is too long",
+}
+
+
+class DiskError(OSError):
+    """A file that the disk refused: the `OSError` with its path, and a sentence for the user, without a full stop."""
+
+    def __init__(self, error: OSError, path: Path, needed: int = 0) -> None:
+        super().__init__(error.errno, error.strerror or str(error), str(path))
+        self.sentence = f"{path} cannot be written: {_why(error, path, needed)}"
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def _why(error: OSError, path: Path, needed: int) -> str:
+    why = _WHY.get(error.errno or 0) or error.strerror or str(error)
+    if error.errno not in FULL:
+        return why
+    if error.errno == errno.ENOSPC and files_left(path) == 0:
+        return "the disk takes no more files (0 inodes free)"
+    free = free_bytes(path)
+    figures = [f"needs {size(needed)}"] * bool(needed) + [f"{size(free or 0)} free"] * (free is not None)
+    return f"{why} ({', '.join(figures)})" if figures else why
+
+
+@contextmanager
+def naming(path: Path, needed: int = 0) -> Iterator[None]:
+    """Turns an `OSError` of the block into a `DiskError`: a failed write or sync names no file by itself.
+
+    `needed`: bytes that the block wants to write, where that is known.
+    """
+    try:
+        yield
+    except DiskError:
+        raise
+    except OSError as error:
+        raise DiskError(error, path, needed) from error
+
+
+def write_whole(path: Path, data: bytes, sync: Callable[[int], None] = os.fsync, needed: int = 0) -> None:
+    """Write a file beside its place, sync it, rename it: who looks sees the old one or the new one, never half.
+
+    Raises `DiskError`; then nothing is left of it. `needed`: bytes of all that is written with it, if that is more.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with naming(path, max(len(data), needed)), removed_on_error(temporary):
+        with temporary.open("wb") as out:
+            out.write(data)
+            out.flush()
+            sync(out.fileno())
+        temporary.replace(path)
+
+
+@contextmanager
+def removed_on_error(*paths: Path) -> Iterator[None]:
+    """Removes files if the block raises an `OSError`: half a file on a full disk would keep it full."""
+    try:
+        yield
+    except OSError:
+        for path in paths:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
+
+
+def free_bytes(path: Path) -> int | None:
+    """Bytes that this user may still write where `path` is or would be; None where the disk does not tell."""
+    found = _status(path)
+    return found.f_bavail * found.f_frsize if found and found.f_blocks else None
+
+
+def files_left(path: Path) -> int | None:
+    """Files that may still be made where `path` is or would be; None where the disk sets no limit."""
+    found = _status(path)
+    return found.f_favail if found and found.f_files else None
+
+
+def standing(path: Path) -> Path:
+    """The nearest folder at or above `path` that is there."""
+    return next((folder for folder in (path, *path.parents) if os.path.isdir(folder)), path)
+
+
+def _status(path: Path) -> os.statvfs_result | None:
+    try:
+        return os.statvfs(standing(path))
+    except OSError:
+        return None
+
+
+def size(count: int) -> str:
+    """`512 B`, `1.9 MiB`."""
+    if count < 1024:
+        return f"{count} B"
+    power = min((count.bit_length() - 1) // 10, 4)
+    return f"{count / 1024**power:,.1f} {' KMGT'[power]}iB"

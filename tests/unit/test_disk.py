@@ -1,0 +1,110 @@
+"""What a disk refuses, in words; and a file that is written whole or not at all, whichever step is refused."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from coordinator import disk
+from coordinator.disk import DiskError, naming, write_whole
+
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+
+
+def refusal(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets what the disk says of itself."""
+
+    def say(blocks: int = 1_000, free: int = 100, files: int = 1_000, files_left: int = 100) -> None:
+        status = SimpleNamespace(f_blocks=blocks, f_bavail=free, f_frsize=4096, f_files=files, f_favail=files_left)
+        monkeypatch.setattr(os, "statvfs", lambda path: status)
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, "/x/part cannot be written: the disk is full (needs 1.9 MiB, 400.0 KiB free)"),
+        (errno.EDQUOT, "/x/part cannot be written: the disk quota is used up (needs 1.9 MiB, 400.0 KiB free)"),
+        (errno.EIO, "/x/part cannot be written: the disk failed (input/output error)"),
+        (errno.EROFS, "/x/part cannot be written: its file system is read-only"),
+        (errno.EACCES, "/x/part cannot be written: permission denied"),
+        (errno.ENAMETOOLONG, "/x/part cannot be written: its name is too long"),
+        (errno.EXDEV, f"/x/part cannot be written: {os.strerror(errno.EXDEV)}"),
+    ],
+)
+def test_a_refusal_is_a_sentence(room: Callable[..., None], number: int, sentence: str) -> None:
+    room()
+    error = DiskError(refusal(number), Path("/x/part"), 2_000_000)
+    assert (str(error), error.errno, error.filename) == (sentence, number, "/x/part")
+
+
+def test_a_disk_without_inodes_is_told_from_a_full_one(room: Callable[..., None]) -> None:
+    room(files_left=0)
+    assert "takes no more files (0 inodes free)" in str(DiskError(refusal(errno.ENOSPC), Path("/x"), 5))
+    room(files=0, files_left=0)  # a file system that makes them as it needs them
+    assert "needs 5 B, 400.0 KiB free" in str(DiskError(refusal(errno.ENOSPC), Path("/x"), 5))
+
+
+def test_a_disk_that_tells_nothing_of_itself_is_not_taken_for_full(room: Callable[..., None]) -> None:
+    room(blocks=0, free=0)
+    assert disk.free_bytes(Path("/x")) is None
+    assert str(DiskError(refusal(errno.ENOSPC), Path("/x"))) == "/x cannot be written: the disk is full"
+
+
+def test_an_error_keeps_the_name_that_it_got_first() -> None:
+    with pytest.raises(DiskError, match=r"^/inner"), naming(Path("/outer")), naming(Path("/inner")):
+        raise refusal(errno.EIO)
+
+
+def test_free_is_asked_where_a_file_would_be(tmp_path: Path) -> None:
+    assert disk.standing(tmp_path / "not" / "there") == tmp_path
+    assert disk.free_bytes(tmp_path / "not" / "there") is not None
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (2**20 - 1, "1,024.0 KiB"), (2_040_109_466, "1.9 GiB")],
+)
+def test_sizes(count: int, text: str) -> None:
+    assert disk.size(count) == text
+
+
+@pytest.mark.parametrize("number", REFUSALS)
+@pytest.mark.parametrize("step", ["open", "write", "sync", "replace"])
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_file_is_written_whole_or_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, step: str, before: bytes | None
+) -> None:
+    path = tmp_path / "file"
+    if before is not None:
+        path.write_bytes(before)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise refusal(number)
+
+    opened = Path.open
+    if step == "write":
+        monkeypatch.setattr(Path, "open", lambda self, mode: opened(Path("/dev/full"), mode))
+        number = errno.ENOSPC
+    elif step != "sync":
+        monkeypatch.setattr(Path, step, refuse)
+    with pytest.raises(DiskError) as caught:
+        write_whole(path, b"new", refuse if step == "sync" else os.fsync)
+    monkeypatch.undo()
+    assert (caught.value.errno, caught.value.filename) == (number, str(path))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"] * (before is not None)
+    assert before is None or path.read_bytes() == before
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
