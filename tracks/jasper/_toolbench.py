@@ -8,14 +8,17 @@ from typing import Any
 
 from coordinator.contract import Call, Reject, arguments, join_texts, strict_json, turns
 
-ACTION = re.compile(r"(?:^|\n)Action:[ \t]*([^\n]+)\n+Action Input:[ \t]*(.*)", re.DOTALL)
-STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive repeats: a text of a megabyte is read in one pass, whatever stands in it.
+ACTION = re.compile(r"(?:^|\n)Action:[ \t]*+([^\n]++)\n++Action Input:[ \t]*+(.*)", re.DOTALL)
+STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 ESCAPES = str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
 STEP = re.compile(r"Step \d+:\s*")
-BEGIN = re.compile(r"\s*Begin!\s*\Z")
+BEGIN = "Begin!"
 RETRY = "This is not the first time you try this task"
 """How the tree search that made the traces begins when it asks, as a user, for another action."""
 WITH_DIGIT = re.compile(r"(?<!\w)(?=\w*\d)\w[\w.,:/-]*\w")
+MOST_LOOKED_AT = 50_000_000
+"""Characters in all, each as often as there are values to be found: seconds, where text is made to be slow."""
 Message = tuple[str, str]
 
 
@@ -32,7 +35,7 @@ def messages(value: Any) -> list[Message]:
 def asked(trace: list[Message], key: Any) -> str:
     """The user's texts without the closing cue; of a trace without any, the query in the row's id."""
     said = (text for role, text in trace if role == "user" and not text.lstrip().startswith(RETRY))
-    query = join_texts(BEGIN.sub("", text) for text in said)
+    query = join_texts(text.rstrip().removesuffix(BEGIN) for text in said)
     return query or STEP.sub("", key if isinstance(key, str) else "", count=1).strip()
 
 
@@ -62,13 +65,18 @@ def _input(text: str) -> dict[str, Any]:
 
 
 def evidence(trace: list[Message], query: str, calls: list[Call]) -> list[tuple[int, int]] | None:
-    """Edges into every later node, each from the latest response with one of its values, or None."""
+    """Edges into every later node, each from the latest response with one of its values, or None.
+
+    Of a trace that is too big to be looked through, the order is all that is known: None.
+    """
     responses = _responses(trace)
+    found = [set(_values(call)) for call in calls[:-1]] + [set(_tokens(call)) for call in calls[-1:]]
+    if sum(map(len, found)) * (len(query) + sum(map(len, responses))) > MOST_LOOKED_AT:
+        return None
     edges = []
-    for index, call in enumerate(calls[1:], start=1):
-        found = _tokens(call) if index == len(calls) - 1 else _values(call)
-        values = [value for value in found if not _holds(query, value)]
-        sources = [at for at in range(index) if any(_holds(responses[at], value) for value in values)]
+    for index, values in enumerate(found[1:], start=1):
+        fresh = [value for value in values if not _holds(query, value)]
+        sources = [at for at in range(index) if any(_holds(responses[at], value) for value in fresh)]
         if not sources:
             return None
         edges.append((sources[-1], index))
@@ -114,11 +122,4 @@ def _values(call: Call) -> Iterator[str]:
 
 def _holds(text: str, value: str) -> bool:
     """Whether `value` stands in `text` as a whole, not within a longer word or number."""
-    at = text.find(value)
-    while at >= 0:
-        end = at + len(value)
-        before, after = text[at - 1 : at], text[end : end + 1]
-        if not (before.isalnum() or before == "_" or after.isalnum() or after == "_"):
-            return True
-        at = text.find(value, at + 1)
-    return False
+    return value in text and bool(re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text))

@@ -21,12 +21,12 @@ from coordinator.contract import HubSource, Loader, Reject, Row, Sample, join_te
 from tracks.jasper._apibench import written_calls
 
 HUBS = ("huggingface", "tensorflow", "torchhub")
+# A mark begins where its run of signs does, and its repeats are possessive: any text is read in one pass.
 INSTRUCTION = re.compile(
-    r"""(?:\A|\#{2,}\s*|\{\s*['"])Instruction['"]?\s*:\s*(?P<text>.*?)
-        \s*(?:\#{2,}\s*Output\b|,?\s*['"]Output['"]\s*:|<<<\w+>>>|\Z)""",
-    re.DOTALL | re.VERBOSE | re.IGNORECASE,
+    r"""(?:\A|(?<!\#)\#{2,}+\s*+|\{\s*+['"])Instruction['"]?\s*+:\s*+""", re.VERBOSE | re.IGNORECASE
 )
-INPUT = re.compile(r"""\s*(?:(?:\#{2,}|\*\*)\s*Input\b|,?\s*['"]Input['"])\s*:\s*""", re.VERBOSE)
+OUTPUT = re.compile(r"""(?<!\#)\#{2,}+\s*+Output\b|['"]Output['"]\s*+:|<<<\w++>>>""", re.VERBOSE | re.IGNORECASE)
+INPUT = re.compile(r"""(?:(?:(?<!\#)\#{2,}+|\*\*)\s*+Input\b|['"]Input['"])\s*+:\s*+""", re.VERBOSE)
 
 
 class Apibench(Loader):
@@ -56,11 +56,21 @@ class Apibench(Loader):
 
 def _instruction(code: str) -> str:
     found = INSTRUCTION.search(code)
-    parts = [_unquoted(part) for part in INPUT.split(found["text"], maxsplit=1)] if found else []
+    text, _ = _divided(code[found.end() :], OUTPUT) if found else ("", "")
+    parts = map(_unquoted, _divided(text, INPUT))
     query = join_texts(part for part in parts if part.strip("*") != "<noinput>")
     if not query:
         raise Reject("E03", "no instruction is marked in code", "code")
     return query
+
+
+def _divided(text: str, mark: re.Pattern[str]) -> tuple[str, str]:
+    """What stands before a mark and behind it. Before a quoted mark, a key, a comma belongs to neither."""
+    found = mark.search(text)
+    if not found:
+        return text.rstrip(), ""
+    before = text[: found.start()].rstrip()
+    return before.removesuffix(",").rstrip() if found[0][0] in "'\"" else before, text[found.end() :]
 
 
 def _unquoted(text: str) -> str:

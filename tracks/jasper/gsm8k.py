@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import ast
 import re
+from contextlib import suppress
 from fractions import Fraction
 from typing import Literal
 
 from coordinator.contract import Call, HubSource, Loader, Reject, Row, Sample, respond, text_of
+from coordinator.contract.plans import MAX_NODES
 
+LONGEST = 8_192
 MARK = re.compile(r"<<([^<>]*)>>")
 NUMBER = re.compile(r"[-+]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})")
 EdgeKind = Literal["dataflow", "sequence"]
@@ -41,7 +44,10 @@ class Gsm8k(Loader):
         answer = solution.rpartition("####")[2].strip() if "####" in solution else ""
         if not answer:
             raise Reject("E05", "the solution has no final '#### answer' line", "answer")
-        steps = [_step(mark) for mark in MARK.findall(solution)]
+        marks = MARK.findall(solution)
+        if len(marks) >= MAX_NODES:
+            raise Reject("E06", f"{len(marks) + 1} calls (1 to {MAX_NODES})", "execution_plan.nodes")
+        steps = [_step(mark) for mark in marks]
         calls = [Call("calculator", {"expression": expression}) for expression, _ in steps]
         plan = [*calls, respond(answer)]
         kind: EdgeKind = "dataflow" if steps else "sequence"
@@ -64,10 +70,10 @@ def _number(text: str) -> Fraction:
 
 def _operands(expression: str) -> set[Fraction]:
     """The numbers of an arithmetic expression, and their negatives where a minus sign stands before them."""
-    try:
-        nodes = list(ast.walk(ast.parse(expression, mode="eval")))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        nodes = []
+    nodes: list[ast.AST] = []
+    if len(expression) <= LONGEST and expression.isascii():  # no other is arithmetic, and to parse it may take long
+        with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            nodes = list(ast.walk(ast.parse(expression, mode="eval")))
     if not nodes or not all(isinstance(node, ARITHMETIC) for node in nodes):
         raise Reject("E11", f"not arithmetic: {expression[:120]!r}", "answer")
     found = set()

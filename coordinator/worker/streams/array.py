@@ -1,22 +1,24 @@
-"""JSON array files by `ijson`: memory stays flat however long the array; resuming parses again and drops."""
+"""JSON array files item by item: memory stays flat however long the array, and one bad item costs one row."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import Any, BinaryIO, cast
-
-import ijson
+from typing import Any
 
 from ...contract import Row
 from ..failures import REMEDIES, SourceError
-from .base import BOM, Batch, SourceFile, Unreadable, make_row
-from .roots import open_file
+from .base import MAX_ROW_BYTES, Batch, SourceFile, Unreadable, parse_row
+from .packed import open_text
+from .splitter import Splitter
 
 BATCH_ROWS = 128
 
 
 class ArrayStream:
-    """Items of array files at the prefix `item`. State: file index, items of it done, row number within the split."""
+    """Items of array files at the path `item`. State: file index, items of it done, row number within the split.
+
+    Resuming splits the file again from its start and drops the items that are done, unparsed.
+    """
 
     def __init__(self, files: list[SourceFile], item: str) -> None:
         self.files = files
@@ -39,11 +41,11 @@ class ArrayStream:
         rows: list[Row | Unreadable] = []
         state = {"file": index, "item": done, "number": number}
         try:
-            for position, value in enumerate(self._items(file)):
+            for position, (data, size) in enumerate(self._items(file)):
                 if position < done:
                     self.replayed += 1
                     continue
-                rows.append(_row(value, file.split, number))
+                rows.append(parse_row(data, size, file.split, number))
                 number += 1
                 if len(rows) == BATCH_ROWS:
                     yield Batch(rows, state)
@@ -57,40 +59,16 @@ class ArrayStream:
             yield Batch(rows, state)
         return number
 
-    def _items(self, file: SourceFile) -> Iterator[Any]:
-        with open_file(file) as raw:
-            counted = cast(BinaryIO, _Counted(raw, self))
+    def _items(self, file: SourceFile) -> Iterator[tuple[bytes, int]]:
+        with open_text(file) as text:
+
+            def read(size: int) -> bytes:
+                data = text.read1(size)
+                self.bytes_read += len(data)  # a long value shows progress
+                return data
+
             try:
-                yield from ijson.items(counted, self.item, use_float=True, buf_size=2**18)
-            except (ijson.JSONError, UnicodeDecodeError) as error:
+                yield from Splitter(read, MAX_ROW_BYTES).items(self.item)
+            except ValueError as error:
                 where = f"{file.path} near byte {self.bytes_read:,}"
-                raise SourceError(
-                    "parse", f"{where}: not a JSON array: {_first_line(error)}", REMEDIES["parse"]
-                ) from None
-
-
-class _Counted:
-    """A file whose reads are counted, so that a long parse shows progress."""
-
-    def __init__(self, raw: BinaryIO, stream: ArrayStream) -> None:
-        self._raw = raw
-        self._stream = stream
-        self._at_start = True
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._raw.read(size)
-        self._stream.bytes_read += len(data)
-        if self._at_start and data:
-            self._at_start = False
-            return data.removeprefix(BOM) or self._raw.read(size)
-        return data
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")[:200]
-
-
-def _row(value: Any, split: str, number: int) -> Row | Unreadable:
-    if isinstance(value, dict):
-        return make_row(value, split, number)
-    return Unreadable(split, number, "E02", f"{type(value).__name__}, not an object", repr(value)[:65_536])
+                raise SourceError("parse", f"{where}: not a JSON array: {error}", REMEDIES["parse"]) from None

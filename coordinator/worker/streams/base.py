@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ...contract import Row
+from ...contract import Row, strict_json
 
+MAX_ROW_BYTES = 16 * 2**20
+"""Bytes that a row of a JSON file may have; of a longer one no more is held."""
+ENDLESS = 2**30
+"""Bytes without the end of a row after which a file is given up: it is in another format, or a trap."""
 BOM = b"\xef\xbb\xbf"
 """The byte order mark that some editors put before a text."""
 
@@ -62,12 +66,17 @@ class Batch:
 class Stream(Protocol):
     """An open source."""
 
-    rows_total: int | None
-    """Rows in all, where the files tell it."""
-    bytes_read: int
-    """Bytes taken from the source so far; grows while a row is on its way."""
-    replayed: int
-    """Rows read again and dropped to reach the resume point."""
+    @property
+    def rows_total(self) -> int | None:
+        """Rows in all, where the files tell it."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken from the source so far; grows while a row is on its way."""
+
+    @property
+    def replayed(self) -> int:
+        """Rows read again and dropped to reach the resume point."""
 
     def batches(self, state: dict[str, Any] | None) -> Iterator[Batch]:
         """Batches from `state` (None: the beginning) to the end."""
@@ -79,3 +88,24 @@ def make_row(values: dict[str, Any], split: str, number: int) -> Row:
     row.split = split
     row.number = number
     return row
+
+
+def parse_row(data: bytes, size: int, split: str, number: int) -> Row | Unreadable:
+    """The row in a piece of a JSON file. `size` is the piece's own, which is more than `data` has where it was cut."""
+
+    def bad(code: str, message: str) -> Unreadable:
+        return Unreadable(split, number, code, message, data[:65_536].decode("utf-8", "backslashreplace"))
+
+    if size > len(data):
+        return bad("E01", f"a row of {size:,} bytes (at most {len(data):,})")
+    try:
+        value = strict_json(data)
+    except ValueError as error:
+        try:
+            data.decode()
+        except UnicodeDecodeError as wrong:
+            return bad("E01", f"not UTF-8: {wrong.reason} at byte {wrong.start}")
+        return bad("E02", f"not JSON: {error}")
+    if not isinstance(value, dict):
+        return bad("E02", f"{type(value).__name__}, not an object")
+    return make_row(value, split, number)

@@ -1,21 +1,24 @@
-"""JSON-lines files by bytes: one bad line costs one row, and resuming seeks instead of reading again."""
+"""JSON-lines files by bytes: one bad line costs one row, and resuming seeks instead of reading again.
+
+A packed file cannot be sought in: what is done of it is read again and dropped.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO
 
-from ...contract import Row, strict_json
-from .base import BOM, Batch, SourceFile, Unreadable, make_row
-from .roots import open_file
+from ...contract import Row
+from ..failures import REMEDIES, SourceError
+from .base import BOM, ENDLESS, MAX_ROW_BYTES, Batch, SourceFile, Unreadable, parse_row
+from .packed import is_packed, open_text
 
-MAX_ROW_BYTES = 16 * 2**20
 BATCH_ROWS = 256
 BATCH_BYTES = 2**20
 
 
 class LineStream:
-    """Rows of line files, in order. State: file index, byte offset, row number within the split."""
+    """Rows of line files, in order. State: file index, byte offset (of the text), row number within the split."""
 
     def __init__(self, files: list[SourceFile]) -> None:
         self.files = files
@@ -27,60 +30,63 @@ class LineStream:
         """See `Stream.batches`."""
         place = state or {"file": 0, "offset": 0, "number": 0}
         for index in range(place["file"], len(self.files)):
-            number = yield from self._file(index, place)
+            number = yield from self._file(self.files[index], dict(place))
             last = index + 1 == len(self.files) or self.files[index + 1].split != self.files[index].split
             place = {"file": index + 1, "offset": 0, "number": 0 if last else number}
 
-    def _file(self, index: int, place: dict[str, Any]) -> Generator[Batch, None, int]:
-        """Batches of one file; returns the number of its split's next row."""
-        split, number, offset = self.files[index].split, int(place["number"]), int(place["offset"])
-        with open_file(self.files[index]) as raw:
-            raw.seek(offset)
+    def _file(self, file: SourceFile, place: dict[str, Any]) -> Generator[Batch, None, int]:
+        """Batches of one file from `place`, which goes along; returns the number of its split's next row."""
+        with open_text(file) as text:
+            self._go_to(text, file, place["offset"])
             while True:
-                state = {"file": index, "offset": offset, "number": number}
-                rows: list[Row | Unreadable] = []
-                begin = offset
-                while len(rows) < BATCH_ROWS and offset - begin < BATCH_BYTES:
-                    line, size = _read_line(raw)
-                    if not size:
-                        break
-                    if offset == 0:
-                        line = line.removeprefix(BOM)
-                    offset += size
-                    self.bytes_read += size
-                    if line.strip():
-                        rows.append(_row(line, size, split, number))
-                        number += 1
+                state, rows = dict(place), list[Row | Unreadable]()
+                try:
+                    self._fill(rows, text, file, place)
+                except SourceError:
+                    if rows:
+                        yield Batch(rows, state)  # what stands before the damage counts
+                    raise
                 if rows:
                     yield Batch(rows, state)
-                if offset == begin:
-                    return number
+                if place["offset"] == state["offset"]:
+                    return int(place["number"])
 
+    def _go_to(self, text: BinaryIO, file: SourceFile, offset: int) -> None:
+        if not is_packed(file):
+            text.seek(offset)
+            return
+        while offset > 0:
+            line, size = self._read_line(text, file.path)
+            if not size:
+                return
+            offset -= size
+            self.replayed += bool(line.strip())
 
-def _read_line(raw: BinaryIO) -> tuple[bytes, int]:
-    """The next line (cut at the limit) and the bytes it takes in the file; (b"", 0) at the end."""
-    line = raw.readline(MAX_ROW_BYTES + 1)
-    size = len(line)
-    if size > MAX_ROW_BYTES:
-        rest = line
-        while rest and not rest.endswith(b"\n"):
-            rest = raw.readline(MAX_ROW_BYTES)
-            size += len(rest)
-    return line, size
+    def _fill(self, rows: list[Row | Unreadable], text: BinaryIO, file: SourceFile, place: dict[str, Any]) -> None:
+        """Rows of about one batch, from `place` on."""
+        end = place["offset"] + BATCH_BYTES
+        while len(rows) < BATCH_ROWS and place["offset"] < end:
+            line, size = self._read_line(text, file.path)
+            if not size:
+                return
+            beyond = size - len(line)
+            if place["offset"] == 0:
+                line = line.removeprefix(BOM)
+            place["offset"] += size
+            if line.strip():
+                rows.append(parse_row(line, len(line) + beyond, file.split, place["number"]))
+                place["number"] += 1
 
-
-def _row(line: bytes, size: int, split: str, number: int) -> Row | Unreadable:
-    def bad(code: str, message: str) -> Unreadable:
-        return Unreadable(split, number, code, message, line[:65_536].decode("utf-8", "backslashreplace"))
-
-    if size > MAX_ROW_BYTES:
-        return bad("E01", f"a line of {size:,} bytes (at most {MAX_ROW_BYTES:,})")
-    try:
-        value = strict_json(line.decode())
-    except UnicodeDecodeError as error:
-        return bad("E01", f"not UTF-8: {error.reason} at byte {error.start}")
-    except ValueError as error:
-        return bad("E02", f"not JSON: {error}")
-    if not isinstance(value, dict):
-        return bad("E02", f"{type(value).__name__}, not an object")
-    return make_row(value, split, number)
+    def _read_line(self, text: BinaryIO, path: str) -> tuple[bytes, int]:
+        """The next line, cut at the limit, and the bytes that it takes in the text; (b"", 0) at the end."""
+        line = part = text.readline(MAX_ROW_BYTES + 1)
+        size = len(line)
+        self.bytes_read += size
+        while size > MAX_ROW_BYTES and part and not part.endswith(b"\n"):
+            part = text.readline(BATCH_BYTES)
+            size += len(part)
+            self.bytes_read += len(part)
+            if size > ENDLESS:
+                sentence = f"{path}: a line without an end after {size:,} bytes"
+                raise SourceError("parse", sentence, REMEDIES["parse"])
+        return line[:MAX_ROW_BYTES], size

@@ -177,7 +177,7 @@ def array_stream(path: Path, data: bytes, item: str = "item") -> ArrayStream:
 
 
 @pytest.mark.parametrize("size", [10, 128, 300])
-@pytest.mark.parametrize("end", [b', {"n": ', b', {"n": NaN}]', b"", b"] x", b' {"n": 1}]', b', {"n": "\xff"}]'])
+@pytest.mark.parametrize("end", [b', {"n": ', b', {"n": "x}]', b"", b"] x", b' {"n": 1}]', b",]", b"}", b', {"n": [1}'])
 def test_a_broken_array_gives_the_rows_before_it(tmp_path: Path, size: int, end: bytes) -> None:
     data = b"[" + b",".join(b'{"n": %d}' % n for n in range(size)) + end
     stream = array_stream(tmp_path / "broken.json", data)
