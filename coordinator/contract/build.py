@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import orjson
 from pydantic import ValidationError
@@ -14,13 +14,24 @@ from pydantic import ValidationError
 from . import rules
 from .canonical import canonical
 from .plans import MAX_NODES, MAX_STRING
-from .sample import Call, Category, Label, Reject, Sample, Skip
-from .schema import ORIGINAL_ID, SCHEMA_VERSION, Record
-from .scope import derive as derive_scope
+from .sample import Call, Category, EdgeKind, Label, Reject, Sample, Skip
+from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID, SCHEMA_VERSION, Record
 from .violations import first_violation, shown_key
+from .walk import Examined, examine
 
 _ORIGINAL_ID = re.compile(ORIGINAL_ID)
 _VALIDATE = Record.__pydantic_validator__.validate_python
+_CATEGORIES, _EDGE_KINDS = frozenset(get_args(Category)), frozenset(get_args(EdgeKind))
+_LANGUAGE = re.compile(LANGUAGE)
+_TEXTS = (
+    ("metadata.query", False),
+    ("metadata.edge_kind", False),
+    ("label", True),
+    ("category", True),
+    ("metadata.language", True),
+)
+"""Fields of a sample that are text, or may be None."""
+_ORDINARY_CALL = (str, dict, int)
 _TIERS = {"benign": "I", "adversarial": "II", "boundary": "III"}
 
 
@@ -51,9 +62,14 @@ def build(sample: Sample, identity: Identity, position: str) -> Line | Skip:
     _check_types(sample)
     if _is_long_prose(sample.calls):
         return Skip("too_long")
+    if len(sample.query) > rules.MAX_LINE_BYTES:  # said before it is hashed: the normal form takes time
+        if not rules.has_tool_calls([call.tool_name for call in sample.calls]):
+            return Skip("too_long")
+        raise Reject("E01", f"a query of {len(sample.query):,} characters (a line: {rules.MAX_LINE_BYTES:,} bytes)")
     record = _derive(sample, identity, position)
     try:
-        _VALIDATE(record)
+        if not _is_sound(sample, record):
+            _VALIDATE(record)
         line = _dump(record)
         rules.check_sizes(line, record["execution_plan"]["nodes"])
     except ValidationError as error:
@@ -63,6 +79,23 @@ def build(sample: Sample, identity: Identity, position: str) -> Line | Skip:
             return Skip("too_long")
         raise
     return Line(line, bytes.fromhex(record["metadata"]["intent_hash"])[:16])
+
+
+def _is_sound(sample: Sample, record: dict[str, Any]) -> bool:
+    """Whether the schema surely takes the record: all that a loader may set freely is of a proven form.
+
+    The rest is derived within the schema's bounds: nodes and edges, hashes, scope and counts. A property test holds
+    lines that were not shown to the schema to those that it takes.
+    """
+    return (
+        record["category"] in _CATEGORIES
+        and sample.edge_kind in _EDGE_KINDS
+        and bool(sample.query)
+        and all(1 <= tier <= 3 for _, _, tier in sample.calls)
+        and (sample.language is None or _LANGUAGE.fullmatch(sample.language) is not None)
+        and _ORIGINAL_ID.fullmatch(record["original_id"]) is not None
+        and METADATA_FIELDS.isdisjoint(sample.extras)
+    )
 
 
 def derive(sample: Sample, identity: Identity, position: str) -> dict[str, Any]:
@@ -81,7 +114,7 @@ def _derive(sample: Sample, identity: Identity, position: str) -> dict[str, Any]
     if label not in _TIERS:
         raise Reject("E05", f"label {label[:80]!r} is not one of the contract's", "label")
     original_id, upstream_id = _ids(sample.upstream_id, identity.unique_ids, position)
-    nodes, parts = _nodes(sample, identity.source, original_id)
+    nodes, examined = _nodes(sample, identity.source, original_id)
     metadata = {
         "schema_version": SCHEMA_VERSION,
         "tier": _TIERS[label],
@@ -89,9 +122,9 @@ def _derive(sample: Sample, identity: Identity, position: str) -> dict[str, Any]
         "loader": identity.loader,
         "query": sample.query,
         "num_tools": len(nodes),
-        "has_tool_calls": rules.has_tool_calls([node["tool_name"] for node in nodes]),
+        "has_tool_calls": rules.has_tool_calls([call.tool_name for call in calls]),
         "edge_kind": sample.edge_kind,
-        "intent_hash": rules.intent_hash(sample.query, parts, edges),
+        "intent_hash": rules.intent_hash(sample.query, examined, edges),
     }
     _add_extras(metadata, sample, upstream_id)
     return {
@@ -128,6 +161,8 @@ def _check_calls(calls: Sequence[Call]) -> None:
     if not isinstance(calls, list | tuple):
         raise Reject("E04", f"calls are {type(calls).__name__}, not a list", "execution_plan.nodes")
     for index, call in enumerate(calls):
+        if type(call) is Call and tuple(map(type, call)) == _ORDINARY_CALL:
+            continue
         at = f"execution_plan.nodes[{index}]"
         if not isinstance(call, Call):
             raise Reject("E04", f"{type(call).__name__}, not a call", at)
@@ -143,14 +178,9 @@ def _check_calls(calls: Sequence[Call]) -> None:
 def _check_types(sample: Sample) -> None:
     """A row may decide what a loader hands over: E04 for a value of another type than it is declared with."""
     _check_calls(sample.calls)
-    for field, value in (
-        ("metadata.query", sample.query),
-        ("metadata.edge_kind", sample.edge_kind),
-        ("label", _own(sample.label, "")),
-        ("category", _own(sample.category, "")),
-        ("metadata.language", _own(sample.language, "")),
-    ):
-        if type(value) is not str:
+    texts = (sample.query, sample.edge_kind, sample.label, sample.category, sample.language)
+    for value, (field, optional) in zip(texts, _TEXTS, strict=True):
+        if type(value) is not str and not (optional and value is None):
             raise Reject("E04", f"{type(value).__name__}, not text", field)
     if sample.upstream_id is not None and type(sample.upstream_id) not in (str, int):
         kind = type(sample.upstream_id).__name__
@@ -175,24 +205,36 @@ def _is_long_prose(calls: Sequence[Call]) -> bool:
     return len(calls) > MAX_NODES or any(len(answer) > MAX_STRING for answer in answers)
 
 
-def _nodes(sample: Sample, source: str, original_id: str) -> tuple[list[dict[str, Any]], list[tuple[bytes, bytes]]]:
-    """The nodes, and of each call the canonical JSON of its name and arguments."""
+def _nodes(sample: Sample, source: str, original_id: str) -> tuple[list[dict[str, Any]], list[Examined]]:
+    """The nodes, and what was found of each call."""
     try:
         origin = rules.origin_json(source, original_id, sample.query)
     except ValueError:
         raise Reject("E05", "query holds a lone surrogate", "metadata.query") from None
-    node_ids = [f"{original_id}_tool_{index}" for index in range(len(sample.calls))]
+    named = [(name if name.isascii() else _normal(name), dict(arguments)) for name, arguments, _ in sample.calls]
+    examined = examine(named)
+    node_ids = [f"{original_id}_tool_{index}" for index in range(len(named))]
     origins = _origins(sample.extras.get("provenance"), node_ids)
-    nodes, parts = [], []
-    for index, (call, node_id) in enumerate(zip(sample.calls, node_ids, strict=True)):
-        try:
-            node, part = _node(call, node_id, origins.get(node_id, origin))
-        except Reject as problem:
-            field = f"execution_plan.nodes[{index}].{problem.field}"
-            raise Reject(problem.code, problem.message, field) from None
-        nodes.append(node)
-        parts.append(part)
-    return nodes, parts
+    nodes = [
+        {
+            "tool_name": name,
+            "arguments": arguments,
+            "provenance_tier": tier,
+            "provenance_hash": rules.provenance_hash(name_json, data, tier, origins.get(node_id, origin)),
+            "scope_volume": volume,
+            "scope_sensitivity": sensitivity,
+            "node_id": node_id,
+        }
+        for (name, arguments), (_, _, tier), (name_json, data, volume, sensitivity), node_id in zip(
+            named, sample.calls, examined, node_ids, strict=True
+        )
+    ]
+    return nodes, examined
+
+
+def _normal(name: str) -> str:
+    """The name in NFC. One that no form makes short enough is left alone: a long run of accents takes time."""
+    return unicodedata.normalize("NFC", name) if len(name) <= 4 * rules.MAX_NAME else name
 
 
 def _origins(provenance: Any, node_ids: Sequence[str]) -> dict[str, bytes]:
@@ -205,26 +247,6 @@ def _origins(provenance: Any, node_ids: Sequence[str]) -> dict[str, bytes]:
         return {node_id: canonical(origin) for node_id, origin in provenance.items()}
     except ValueError:
         raise Reject("E05", "provenance holds a lone surrogate", "metadata.provenance") from None
-
-
-def _node(call: Call, node_id: str, origin: bytes) -> tuple[dict[str, Any], tuple[bytes, bytes]]:
-    name = call.tool_name
-    if not name.isascii():
-        name = unicodedata.normalize("NFC", name)
-    arguments = dict(call.arguments)
-    name_json = rules.check_tool_name(name)
-    arguments_json = rules.check_arguments(arguments)
-    volume, sensitivity = derive_scope(name, arguments)
-    node = {
-        "tool_name": name,
-        "arguments": arguments,
-        "provenance_tier": call.provenance_tier,
-        "provenance_hash": rules.provenance_hash(name_json, arguments_json, call.provenance_tier, origin),
-        "scope_volume": volume,
-        "scope_sensitivity": sensitivity,
-        "node_id": node_id,
-    }
-    return node, (name_json, arguments_json)
 
 
 def _add_extras(metadata: dict[str, Any], sample: Sample, upstream_id: str | None) -> None:

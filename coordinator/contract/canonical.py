@@ -22,20 +22,24 @@ def is_plain_float(value: float) -> bool:
     return 1e-3 <= abs(value) < 1e15 and not value.is_integer()
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether orjson's sorted output of `value` is canonical."""
+def is_plain_scalar(value: Any) -> bool:
+    """Whether a value is a text, number, truth value or null that orjson writes as JCS does."""
     kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return True
     if kind is int:
         return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
     if kind is float:
         return is_plain_float(value)
+    return kind is str or kind is bool or value is None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether orjson's sorted output of `value` is canonical."""
+    kind = type(value)
     if kind is dict:
         return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
     if kind is list:
         return all(map(_is_plain, value))
-    return False
+    return is_plain_scalar(value)
 
 
 def canonical(value: Any) -> bytes:

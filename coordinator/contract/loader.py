@@ -51,7 +51,9 @@ class HubSource:
     warning as long as another has one.
 
     `columns` (parquet) are read and must be there; `optional` ones are read where they are. Neither = all.
-    `companions` are read whole and given to `JoinedLoader.prepare`. `item` is the `ijson` prefix of an array's rows.
+    `companions` are read whole and given to `JoinedLoader.prepare`. `item` is where an array's rows stand: `item` in a
+    file that is an array, `behaviors.item` in one that is an object with the array under that key.
+    Files whose names end in `.gz` are unpacked as they are read (lines and arrays).
     `unique_ids`: upstream declares `Sample.upstream_id` unique within the source.
     """
 

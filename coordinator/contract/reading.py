@@ -6,50 +6,39 @@ Everything here takes hostile text: nothing is executed, a failure is a `Reject`
 from __future__ import annotations
 
 import ast
-import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
+from unicodedata import combining
 
-import orjson
+import jiter
 
 from .sample import Call, Reject
 
 MAX_LITERAL = 262_144
 """Characters of Python source that are parsed at most: `ast` takes memory and stack in proportion."""
+MAX_MARKS = 256
+"""Accents in a row that a Python literal may have: `ast` normalises names, in time that grows with their square."""
+_SIGNS = re.compile(rf"[^\x00-\x7f\w]{{{MAX_MARKS},}}")
 
-_NEEDS_CARE = re.compile(r'"[ \t\n\r]+:|\\u00|\d{16}')
-"""Texts in which counting keys would mislead, or which may hold an integer that orjson turns into a float."""
+LONGEST_TROUBLE = 200
+"""Characters of a parser's complaint that are kept: it quotes the text."""
 
 
 def strict_json(text: str | bytes) -> Any:
-    """The value of a JSON text. Raises `ValueError` on bad JSON, NaN, Infinity, lone surrogates, equal keys.
+    """The value of a JSON text. Raises `ValueError` on bad JSON, NaN, Infinity, lone surrogates, equal keys, depth 200.
 
-    orjson keeps the last of two equal keys. Every key in the text puts one `":` there, and a string as many
-    as its dump, so the compact dump of the result has as many as the text unless something was dropped: that
-    only ever takes some away. White space before a colon and escapes of `"` and `:` take the slow way.
+    Integers are exact up to 4,300 digits. A number too big for a float is infinite, as IEEE 754 has it: `build`
+    refuses it where it would be published.
     """
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(str(error)) from error
-    source = text if isinstance(text, str) else text.decode()
-    if source.count('":') == _count_keys(value) and not _NEEDS_CARE.search(source):
-        return value
-    try:
-        return json.loads(source, object_pairs_hook=_unique)
-    except RecursionError as error:
-        raise ValueError("too deep") from error
-
-
-def _count_keys(value: Any) -> int:
-    try:
-        return orjson.dumps(value).count(b'":')
-    except TypeError:  # deeper than orjson writes: let `json` decide
-        return -1
+        source = text.encode() if isinstance(text, str) else text
+        return jiter.from_json(source, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
+    except ValueError as error:
+        raise ValueError(str(error)[:LONGEST_TROUBLE]) from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -79,6 +68,8 @@ def literal(text: str) -> Any:
 
 def _parsed(text: str) -> ast.expr:
     """The one expression that `text` is. Odd escapes are no reason to warn, or to fail where warnings do."""
+    if not text.isascii() and any(sum(map(bool, map(combining, run))) > MAX_MARKS for run in _SIGNS.findall(text)):
+        raise ValueError("a heap of accents")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(text.strip(), mode="eval").body
@@ -157,22 +148,26 @@ def call(value: Any) -> Call:
     """One recorded call (see `calls`). `arguments` may be an object, its text, null or absent."""
     if isinstance(value, str):
         value = literal(value)
-    if isinstance(value, Mapping) and isinstance(value.get("function"), Mapping):
-        value = value["function"]
-    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        raise Reject("E11", f"not a call with a name: {_shown(value)}")
-    return Call(value["name"].strip(), arguments(value.get("arguments", value.get("parameters"))))
+    if isinstance(value, dict):
+        wrapped = value.get("function")
+        value = wrapped if isinstance(wrapped, dict) else value
+        name = value.get("name")
+        if isinstance(name, str):
+            return Call(
+                name.strip(), arguments(value["arguments"] if "arguments" in value else value.get("parameters"))
+            )
+    raise Reject("E11", f"not a call with a name: {_shown(value)}")
 
 
 def arguments(value: Any) -> dict[str, Any]:
     """A call's arguments as an object; null, empty text and an empty list are none. Raises `Reject` E11."""
     if isinstance(value, str):
         value = literal(value) if value.strip() else None
+    if isinstance(value, dict):
+        return value
     if value is None or value == []:
         return {}
-    if not isinstance(value, Mapping):
-        raise Reject("E11", f"arguments are not an object: {_shown(value)}")
-    return dict(value)
+    raise Reject("E11", f"arguments are not an object: {_shown(value)}")
 
 
 def blocks(text: str, tag: str) -> Iterator[str]:

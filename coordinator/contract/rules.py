@@ -19,6 +19,7 @@ from .plans import MAX_STRING
 from .sample import RESPOND, Reject
 
 MAX_DEPTH = 8
+MAX_NAME = 256
 MAX_NODE_BYTES = 16_384
 MAX_LINE_BYTES = 65_536
 PROVENANCE_VERSION = "gatling.prov/1"
@@ -48,8 +49,8 @@ def check_tool_name(name: str) -> bytes:
 
 
 def _tool_name_problem(name: str) -> str:
-    if not 1 <= len(name) <= 256:
-        return "is empty or longer than 256 characters"
+    if not 1 <= len(name) <= MAX_NAME:
+        return f"is empty or longer than {MAX_NAME} characters"
     if name != name.strip() or not unicodedata.is_normalized("NFC", name):
         return "is not trimmed or not NFC"
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
@@ -194,17 +195,14 @@ def check_sizes(line: bytes, nodes: Sequence[Any]) -> None:
 
 def has_tool_calls(tool_names: Sequence[str]) -> bool:
     """Whether a plan does anything but answer in prose."""
-    return any(name != RESPOND for name in tool_names)
+    return tool_names.count(RESPOND) != len(tool_names)
 
 
 def origin_json(source: str, original_id: str, query: str) -> bytes:
     """Canonical JSON of the default origin: the user's request in this row."""
-    return canonical(
-        {
-            "source_type": "user_request",
-            "source_id": f"{source}#{original_id}",
-            "content_sha256": sha256_hex(query.encode()),
-        }
+    return b'{"content_sha256":"%b","source_id":%b,"source_type":"user_request"}' % (
+        sha256_hex(query.encode()).encode(),
+        dump_plain(f"{source}#{original_id}"),
     )
 
 
@@ -216,9 +214,10 @@ def provenance_hash(name: bytes, arguments: bytes, tier: int, origin: bytes) -> 
     )
 
 
-def intent_hash(query: str, calls: Sequence[tuple[bytes, bytes]], edges: Sequence[Sequence[int]]) -> str:
+def intent_hash(query: str, calls: Sequence[tuple[Any, ...]], edges: Sequence[Sequence[int]]) -> str:
     """The exact-duplicate key: SHA-256 over normalised query, calls (canonical name, arguments) and edges."""
-    text = " ".join(unicodedata.normalize("NFKC", query).casefold().split())
-    listed = b",".join([b"[%b,%b]" % call for call in calls])
+    folded = query.lower() if query.isascii() else unicodedata.normalize("NFKC", query).casefold()
+    text = " ".join(folded.split())
+    listed = b",".join([b"[%b,%b]" % (name, arguments) for name, arguments, *_ in calls])
     pairs = b",".join([b"[%d,%d]" % (start, end) for start, end in edges])
-    return sha256_hex(b"[%b,[%b],[%b]]" % (canonical(text), listed, pairs))
+    return sha256_hex(b"[%b,[%b],[%b]]" % (dump_plain(text), listed, pairs))

@@ -8,10 +8,9 @@ pure, so anyone can recompute a published row's scope from the row.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import tomli
 
@@ -29,7 +28,9 @@ MAX_VOLUME = 1_000_000
 DEFAULT_SENSITIVITY = 2
 CACHED_NAME = 256
 """Longer names are no vocabulary that comes back; they are read each time and never kept."""
+MOST_NAMES = 65_536
 _MAX_TOKENS = 64
+_AMOUNTS = (int, bool, type(None))
 
 CAP, COUNT, PAGE_SIZE, PAGES, WIDE = "cap", "count", "page_size", "pages", "wide"
 
@@ -111,13 +112,17 @@ def _level(names: Words, table: Table) -> int:
     return max((level for start, end, level in spans if (start, end) not in inside), default=0)
 
 
-class _Tool(NamedTuple):
+Name = TypeVar("Name", bound=Sized)
+Word = TypeVar("Word")
+
+
+class Tool(NamedTuple):
     counts: bool  # its verb reads, lists, searches, exports, sends or deletes
     sql: bool
     level: int
 
 
-class _Key(NamedTuple):
+class Key(NamedTuple):
     level: int
     role: str  # how a number or flag under it is read, or nothing
     listed: bool  # a list under it holds things that the call touches
@@ -125,21 +130,37 @@ class _Key(NamedTuple):
     sql: bool
 
 
-@lru_cache(16_384)
-def _tool(name: str) -> _Tool:
+class Vocabulary(dict[Name, Word]):
+    """What names say (or tuples of them), read when first asked for; forgotten before they fill the memory.
+
+    A dictionary, as a cached function costs more than all else that is done with a key.
+    """
+
+    def __init__(self, read: Callable[[Name], Word]) -> None:
+        self._read = read
+
+    def __missing__(self, name: Name) -> Word:
+        found = self._read(name)
+        if len(name) <= CACHED_NAME:
+            if len(self) >= MOST_NAMES:
+                self.clear()
+            self[name] = found
+        return found
+
+
+def _tool(name: str) -> Tool:
     names = tokens(name)
     kinds = [_VERBS[word] for word in names if word in _VERBS]
     verbs = [kind for kind in kinds if kind != "listings"] or kinds
     counts = verbs[:1] not in ([], ["other"])
-    return _Tool(counts, not _SQL_NAMES.isdisjoint(names), _level(names, _TOOL_LEVELS))
+    return Tool(counts, not _SQL_NAMES.isdisjoint(names), _level(names, _TOOL_LEVELS))
 
 
-@lru_cache(65_536)
-def _key(name: str) -> _Key:
+def _key(name: str) -> Key:
     names = tokens(name)
     things = names[:-1] if len(names) > 1 and names[-1] in _CONTAINERS else names
     listed = not _LISTED_PLURALS.isdisjoint(names[:1]) or not _LISTED.isdisjoint((things[-1:], things[-2:]))
-    return _Key(
+    return Key(
         _level(("^", *names, "$"), _KEY_LEVELS),
         _ROLES.get(names) or (WIDE if _level(names, _WIDE) else ""),
         listed,
@@ -148,13 +169,17 @@ def _key(name: str) -> _Key:
     )
 
 
+TOOLS: dict[str, Tool] = Vocabulary(_tool)
+KEYS: dict[str, Key] = Vocabulary(_key)
+
+
 # Every pattern is linear: repeats are bounded, or start where no earlier start could have read the same text.
 # The hint opens with one character class and looks back from it: so `re` skips plain text at full speed.
 _HINT = re.compile(
     r"[@0-9.*%-](?:(?<=@)|(?<=\A[*%])|(?<=\.)eyJ|(?<=-)----BEGIN|(?<=[A-Z]{2}[0-9])[0-9]"
     r"|(?<=\+[1-9])|(?<=[0-9])(?<![0-9]{2})(?:[ ().-]{0,2}[0-9]){8})"
 )
-_SQL_HINT = re.compile(r"\s*(?:select|delete|update|truncate|drop|with)\s", re.IGNORECASE)
+_SQL_HINT = re.compile(r"\s*(?:select|delete|update|truncate|drop|with)\s", re.IGNORECASE | re.ASCII)
 _SHORTEST_SQL = 12
 _SECRET = re.compile(r"-----BEGIN [A-Z0-9 ]{1,40}-----|(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{2,}\.[\w-]*", re.ASCII)
 _CARD = re.compile(r"(?<![\w.-])(?:[3-6][0-9]{3}|2[2-7][0-9]{2})(?:[ -]?[0-9]){9,15}(?!\w)", re.ASCII)
@@ -167,7 +192,7 @@ _PERSON = re.compile(
 )
 _SQL = re.compile(
     r"\s*(?:(?:select|with)\s(?s:.*?)\bfrom\b|delete\s+from\b|update\s+\S+\s+set\b|(?:truncate|drop)\s+table\b)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _SQL_BOUND = re.compile(r"\b(?:where|limit|top\s+\(?[0-9]|fetch\s+(?:first|next))\b", re.IGNORECASE)
 
@@ -213,20 +238,29 @@ def _is_open(text: str, literal: bool, sql: bool) -> bool:
     return sql or head.isupper() or text.split(None, 2)[1] == "*"
 
 
-def _stated(amounts: Iterable[tuple[str, int | bool | None]], counts: bool) -> int:
-    """The volume that the amounts and flags of one object state together."""
+def stated(values: Mapping[str, Any], keys: Iterable[tuple[str, Key]], counts: bool) -> int:
+    """The volume that amounts, flags and lists under these keys of one object state together.
+
+    `counts`: whether its tool reads, lists, searches, exports, sends or deletes.
+    """
     volume, size, pages = 1, 0, 1
-    for role, value in amounts:
-        if value is True and role == WIDE:
-            volume = max(volume, UNBOUNDED)
-        if not counts or role == WIDE or type(value) is bool:
+    for name, key in keys:
+        value = values[name]
+        kind = type(value)
+        if key.listed and kind is list:
+            volume = max(volume, len(value))
+        if not key.role or kind not in _AMOUNTS:
             continue
-        if value == -1 or (value is None and role in (CAP, PAGE_SIZE)):
+        if value is True and key.role == WIDE:
+            volume = max(volume, UNBOUNDED)
+        if not counts or key.role == WIDE or kind is bool:
+            continue
+        if value == -1 or (value is None and key.role in (CAP, PAGE_SIZE)):
             volume = max(volume, UNBOUNDED)
         elif value:
             volume = max(volume, value)
-            size = max(size, value) if role == PAGE_SIZE else size
-            pages = max(pages, value) if role == PAGES else pages
+            size = max(size, value) if key.role == PAGE_SIZE else size
+            pages = max(pages, value) if key.role == PAGES else pages
     return max(volume, size * pages)
 
 
@@ -245,28 +279,32 @@ def _texts(values: list[Any], objects: list[Mapping[str, Any]]) -> Iterator[str]
 
 def derive(tool_name: str, arguments: Mapping[str, Any]) -> tuple[int, int]:
     """(scope_volume, scope_sensitivity) of a call; `arguments` holds JSON values of any depth."""
-    tool = _tool(tool_name) if len(tool_name) <= CACHED_NAME else _tool.__wrapped__(tool_name)
+    tool = TOOLS[tool_name]
     volume, level = 1, tool.level
-    found: list[tuple[str, _Key]] = []
+    found: list[tuple[str, Key]] = []
     objects = [arguments]
     while objects:
-        amounts: list[tuple[str, Any]] = []
-        for name, value in objects.pop().items():
-            key = _key(name) if len(name) <= CACHED_NAME else _key.__wrapped__(name)
-            level = key.level if key.level > level else level
+        values = objects.pop()
+        keys = [(name, KEYS[name]) for name in values]
+        volume = max(volume, stated(values, keys, tool.counts))
+        for name, key in keys:
+            value = values[name]
+            level = max(level, key.level)
             kind = type(value)
             if kind is str:
-                if _is_suspicious(value):
-                    found.append((value, key))
+                found.append((value, key))
             elif kind is list:
-                volume = max(volume, len(value)) if key.listed else volume
-                found.extend((text, key) for text in _texts(value, objects) if _is_suspicious(text))
+                found.extend((text, key) for text in _texts(value, objects))
             elif kind is dict:
                 objects.append(value)
-            elif key.role and kind is not float:
-                amounts.append((key.role, value))
-        volume = max(volume, _stated(amounts, tool.counts)) if amounts else volume
+    volume, sensitivity = settled(volume, level)
     for text, key in found:
-        level = max(level, _text_level(text))
-        volume = max(volume, UNBOUNDED if _is_open(text, key.literal, key.sql or tool.sql) else 1)
+        if _is_suspicious(text):
+            sensitivity = max(sensitivity, _text_level(text))  # one that says something says more than the default
+            volume = max(volume, UNBOUNDED if _is_open(text, key.literal, key.sql or tool.sql) else 1)
+    return volume, sensitivity
+
+
+def settled(volume: int, level: int) -> tuple[int, int]:
+    """(scope_volume, scope_sensitivity) where names and numbers gave this volume and level (0: none)."""
     return min(volume, MAX_VOLUME), level or DEFAULT_SENSITIVITY

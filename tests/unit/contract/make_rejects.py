@@ -151,6 +151,7 @@ def bytes_and_json() -> Iterator[tuple[str, bytes]]:
     yield "E02-lone-surrogate", swap("é".encode(), b"\\ud800")
     yield "E02-lone-surrogate-key", swap(b'"twice"', b'"\\udc00"')
     yield "E02-raw-control-character", swap("é".encode(), b"\x01")
+    yield "E02-depth-300", put(ARGUMENT, nested(300))
     yield "E02-depth", swap(b'"limit":5', b'"limit":' + b"[" * 5000 + b"]" * 5000)
 
 
@@ -277,7 +278,6 @@ def calls() -> Iterator[tuple[str, bytes]]:
     yield "E11-nul-key", put(f"{NODE}.arguments", {"a\0": 1})
     yield "E11-nul-deep", put(ARGUMENT, [{"x": [1.5, "\0"]}])
     yield "E11-depth-9", put(ARGUMENT, nested(8))
-    yield "E11-depth-300", put(ARGUMENT, nested(300))
     yield "E11-long-string", put(ARGUMENT, "x" * 8193)
     yield "E11-long-key", put(f"{NODE}.arguments", {"x" * 8193: 1})
     yield "E11-big-node", put(f"{NODE}.arguments", {"a": "x" * 8192, "b": "y" * 8192}, sealed=True)

@@ -119,6 +119,9 @@ def test_duplicate_keys(text: str) -> None:
         ('{"id":123456789012345678901234567890}', {"id": 123456789012345678901234567890}),
         ("[12345678901234567.0]", [12345678901234567.0]),
         ("-0.0", -0.0),
+        ("1e999", float("inf")),
+        ("[-1e999]", [float("-inf")]),
+        ("1" * 400, int("1" * 400)),
         ('"\\ud83d\\ude00"', "😀"),
         ('"\\u0000"', "\0"),
         (" [ ] ", []),
@@ -137,7 +140,7 @@ def test_strict_json_keeps_the_value(text: str, value: Any) -> None:
     "text",
     [
         *("", " ", "{", "[1,]", '{"a":1,}', "{'a':1}", "[1] 2", "01", "+1", ".5", "1.", "0x1", "True", "nul"),
-        *("NaN", "[NaN]", "Infinity", "-Infinity", "1e999", "-1e999", "1" * 400, "1" * 5000),
+        *("NaN", "[NaN]", "Infinity", "-Infinity", "1" * 5000),
         *(
             '"\\ud800"',
             '"\\udc00\\ud800"',
@@ -148,7 +151,7 @@ def test_strict_json_keeps_the_value(text: str, value: Any) -> None:
             '"\0"',
             "\ufeff1",
         ),
-        *("[" * 100_000, "[" * 5000 + "]" * 5000, '{"a":' * 5000 + "1" + "}" * 5000),
+        *("[" * 300 + "]" * 300, "[" * 100_000, "[" * 5000 + "]" * 5000, '{"a":' * 5000 + "1" + "}" * 5000),
         *(b"\xff", b'"\xed\xa0\x80"', b"\xef\xbb\xbf1", b"", '{"a" :1'.encode("utf-16")),
     ],
     ids=lambda text: ascii(text)[:20],
@@ -158,7 +161,7 @@ def test_strict_json_refuses(text: str | bytes) -> None:
         strict_json(text)
 
 
-@pytest.mark.parametrize("depth", [253, 254, 255, 400])
+@pytest.mark.parametrize("depth", [1, 100, 198])
 def test_depth_does_not_hide_a_duplicate_key(depth: int) -> None:
     text = "[" * depth + '{"a":1,"a":2}' + "]" * depth
     with pytest.raises(ValueError, match="duplicate key"):
