@@ -18,6 +18,7 @@ from coordinator.events import (
     LoaderOpening,
     LoaderProgress,
     LoaderQueued,
+    LoaderWaiting,
     LoaderWarned,
     RunFinished,
     RunStarted,
@@ -180,6 +181,25 @@ def stalled_retrying() -> Iterator[Timed]:
     return run_of(TRACKS, after)
 
 
+def waiting() -> Iterator[Timed]:
+    """The Hub's limit holds for three tracks; a fourth waits for a moment because of something else."""
+    limited = "429 from the Hub"
+    after = [
+        *reading("quartz/salesforce_xlam", 60_000, 1_000, 1, 30),
+        (BEGIN + 29.5, LoaderWaiting("quartz/salesforce_xlam", 60.0, limited, shared=True)),
+        *reading("opal/wildchat", 530_000, 2_100, 1, 32),
+        (BEGIN + 30.2, LoaderWaiting("opal/wildchat", 59.4, limited)),
+        (BEGIN + 31.0, LoaderOpening("jasper/math")),
+        (BEGIN + 31.1, LoaderWaiting("jasper/math", 58.6, limited)),
+        *reading("topaz/code_feedback", 66_383, 400, 1, 57),
+        (BEGIN + 57.0, LoaderWaiting("topaz/code_feedback", 4.0, "500 from the Hub")),
+        *reading("ruby/self_instruct", 175, 100, 1, 3),
+        done("ruby/self_instruct", 175, 3),
+        *((BEGIN + second, Heartbeat("opal/wildchat", 65_100, 0, 19_530_000, 0.4)) for second in range(33, 59)),
+    ]
+    return run_of(TRACKS, after)
+
+
 def hostile() -> Iterator[Timed]:
     """Foreign text wherever text goes: markup, escapes, wide letters, bidi, half a surrogate."""
     clean = HOSTILE.encode("utf-8", "backslashreplace").decode()
@@ -192,7 +212,7 @@ def hostile() -> Iterator[Timed]:
     return run_of(TRACKS, after, source=clean)
 
 
-JOURNALS = (happy, all_done, all_failed, empty, many, stalled_retrying, hostile)
+JOURNALS = (happy, all_done, all_failed, empty, many, stalled_retrying, waiting, hostile)
 
 
 def write(folder: Path) -> None:

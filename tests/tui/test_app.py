@@ -327,7 +327,9 @@ SIZES = ((80, 24), (120, 36), (200, 50))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("name", ["happy", "all_done", "all_failed", "empty", "many", "stalled_retrying", "hostile"])
+@pytest.mark.parametrize(
+    "name", ["happy", "all_done", "all_failed", "empty", "many", "stalled_retrying", "waiting", "hostile"]
+)
 def test_screens(name: str, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()

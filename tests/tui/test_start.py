@@ -45,7 +45,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     writer = PartWriter(folder, sync=lambda handle: None)
     writer.open({"source": {"gated": True, "licence": "mit", "evaluation_only": True}})
     counts = Counts(7_473, 7_473, 7_473)
-    writer.commit(Cursor(*([None] * len(Cursor.__annotations__))), counts, done=True)  # type: ignore[arg-type]
+    writer.commit(Cursor(None, 0), counts, done=True)
     os.utime(folder / "commits.jsonl", (NOW - 7_300, NOW - 7_300))
     return found
 
