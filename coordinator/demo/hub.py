@@ -6,45 +6,22 @@ Faults are given by rule and count what they hit: a status, a lost connection, a
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import socket
 import struct
 import threading
 import urllib.parse
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
+
+from .faults import Fault as Fault
 
 TOKEN = "hf_stand_in"
-
-
-@dataclass(slots=True)
-class Fault:
-    """What happens to requests whose `METHOD path` matches; `after` good ones pass first, then `times` are hit."""
-
-    match: str
-    kind: Literal["status", "reset", "cut", "stall", "slow"]
-    """An answer with `code` and `headers`; none, the connection reset; half of one; none, ever; `rate` bytes/s."""
-    code: int = 500
-    headers: dict[str, str] = field(default_factory=dict)
-    rate: int = 1
-    times: int = 1_000_000
-    after: int = 0
-    hits: int = 0
-
-    def strikes(self, request: str) -> bool:
-        """Whether this request is hit; counts."""
-        if self.hits >= self.times or not fnmatch.fnmatch(request, self.match):
-            return False
-        if self.after:
-            self.after -= 1
-            return False
-        self.hits += 1
-        return True
+MOVED = "moved"
+"""The folder to which a redirect leads."""
 
 
 class Hub(ThreadingHTTPServer):
@@ -117,15 +94,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.posted = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
         self.fault = self.server.fault(f"{self.command} {path}")
-        if self.fault and self.fault.kind == "reset":
-            self._reset()
-        elif self.fault and self.fault.kind == "stall":
-            self.server.closing.wait()
-            self.close_connection = True
-        elif self.fault and self.fault.kind == "status":
-            self._send(self.fault.code, json.dumps({"error": "injected"}).encode(), self.fault.headers)
-        else:
-            self._route(path.strip("/").split("/"))
+        match self.fault.kind if self.fault else "":
+            case "reset":
+                self._reset()
+            case "stall":
+                self._fall_silent()
+            case "status" if self.fault:
+                self._send(self.fault.code, json.dumps({"error": "injected"}).encode(), self.fault.headers)
+            case "page":
+                self._send(200, b"<!doctype html><title>Log in</title>", {"Content-Type": "text/html"})
+            case "moved":
+                self._send(302, b"", {"Location": f"{self.server.url}/{MOVED}{self.path}"})
+            case _:
+                self._route(path.removeprefix(f"/{MOVED}").strip("/").split("/"))
 
     do_HEAD = do_GET = do_POST = _answer
 
@@ -187,12 +168,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, repo: str, path: Path) -> None:
         headers = {"ETag": f'"{mark(path)}"', "X-Repo-Commit": self.server.sha(repo)}
         data = path.read_bytes()
+        if self._is("other"):
+            headers, data = {**headers, "ETag": '"other"'}, data[: len(data) * 2 // 3]
         wanted, total = self.headers.get("Range"), len(data)
         if not wanted:
             return self._send(200, data, headers)
         first, _, last = wanted.removeprefix("bytes=").partition("-")
         start = int(first) if first else max(0, total - int(last))
         end = min(int(last), total - 1) if first and last else total - 1
+        if self._is("short"):
+            end = start + (end - start) // 2
         if start >= total:
             return self._send(416, b"", {"Content-Range": f"bytes */{total}"})
         return self._send(206, data[start : end + 1], {**headers, "Content-Range": f"bytes {start}-{end}/{total}"})
@@ -223,18 +208,30 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, code: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(code)
-        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+        told = len(body) + 100 if self._is("lie") else len(body)
+        for key, value in {**headers, "Content-Length": str(told)}.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command == "HEAD":
             return
-        if self.fault and self.fault.kind == "cut":
-            self.wfile.write(body[: len(body) // 2])
-            self._reset()
-        elif self.fault and self.fault.kind == "slow":
+        if self.fault and self.fault.kind == "slow":
             self._drip(body, self.fault.rate)
-        else:
-            self.wfile.write(body)
+            return
+        self.wfile.write(body[: len(body) // 2] if self._is("cut", "silent") else body)
+        if self._is("cut"):
+            self._reset()
+        elif self._is("silent"):
+            self._fall_silent()
+        elif self._is("lie"):
+            self.close_connection = True
+
+    def _is(self, *kinds: str) -> bool:
+        return self.fault is not None and self.fault.kind in kinds
+
+    def _fall_silent(self) -> None:
+        self.wfile.flush()
+        self.server.closing.wait()
+        self.close_connection = True
 
     def _drip(self, body: bytes, rate: int) -> None:
         """The body at so many bytes a second, in ten bites a second where there are as many bytes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,17 +26,24 @@ def open_stream(source: HubSource, resolved: Resolved) -> Stream:
     return stream
 
 
-def read_companions(resolved: Resolved) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Each companion's files by stem, each file's rows. Raises `SourceError` for a row that cannot be read."""
+def read_companions(
+    resolved: Resolved, follow: Callable[[Stream], None] = lambda stream: None
+) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Each companion's files by stem, each file's rows; `follow` is told of each stream before it is read.
+
+    Raises `SourceError` for a row that cannot be read.
+    """
     return {
-        name: {PurePosixPath(file.path).stem: _all_rows(file) for file in files}
+        name: {PurePosixPath(file.path).stem: _all_rows(file, follow) for file in files}
         for name, files in resolved.companions.items()
     }
 
 
-def _all_rows(file: SourceFile) -> list[dict[str, Any]]:
+def _all_rows(file: SourceFile, follow: Callable[[Stream], None]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for batch in LineStream([file]).batches(None):
+    stream = LineStream([file])
+    follow(stream)
+    for batch in stream.batches(None):
         for row in batch.rows:
             if isinstance(row, Unreadable):
                 sentence = f"{file.path}: row {row.number}: {row.message}"

@@ -18,8 +18,11 @@ from ...contract import HubSource, Row
 from ..failures import REMEDIES, SourceError
 from .base import Batch, SourceFile, Unreadable, make_row
 from .roots import open_file
+from .telling import telling
 
 BATCH_ROWS = 256
+NO_CACHE = "hf://nowhere"
+"""A cache on a server is never looked at; one on the disk would be made, locked and not used."""
 
 
 class ParquetStream:
@@ -50,45 +53,52 @@ class ParquetStream:
     def _file(self, index: int, place: dict[str, Any]) -> Generator[Batch, None, int]:
         """Batches of one file; returns the number of its split's next row."""
         file, number = self.files[index], int(place["number"])
-        if not self._footer(index).num_rows:
-            self._columns(index)
+        footer = self._footer(index)
+        self._columns(index)
+        if not footer.num_rows:
             return number
         dataset = self._dataset(index)
         if place["reader"] is not None:
             dataset.load_state_dict(place["reader"])
         state = {"file": index, "reader": place["reader"], "number": number}
-        footer = self._footers[index]
-        bytes_a_row = file.size / max(1, footer.num_rows)
+        bytes_a_row = file.size / footer.num_rows
         tables = dataset.iter(BATCH_ROWS)
         try:
-            for table in tables:
-                yield Batch(_rows(table, file.split, number), state)
-                number += table.num_rows
-                self.bytes_read += int(bytes_a_row * table.num_rows)
-                state = {"file": index, "reader": dataset.state_dict(), "number": number}
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-            if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
-                raise  # a disk's or a network's; Arrow's own is a bare OSError without a number
-            raise SourceError("parse", f"{file.path}: damaged parquet: {error}", REMEDIES["parse"]) from error
+            with telling(self._place(index)):
+                for table in tables:
+                    yield Batch(_rows(table, file.split, number), state)
+                    number += table.num_rows
+                    self.bytes_read += int(bytes_a_row * table.num_rows)
+                    state = {"file": index, "reader": dataset.state_dict(), "number": number}
         finally:
             tables.close()
         return number
 
     def _dataset(self, index: int) -> Any:
-        import datasets
+        """The file as `datasets` streams it. Its builder is given the file itself: `load_dataset` takes patterns."""
+        from datasets import Features
+        from datasets.data_files import DataFilesDict, DataFilesList
+        from datasets.packaged_modules.parquet.parquet import Parquet
 
-        footer = self._footer(index)
-        dataset = datasets.load_dataset(
-            "parquet",
-            data_files={"train": [self.files[index].url]},
-            split="train",
-            streaming=True,
+        file, footer = self.files[index], self._footer(index)
+        if "::" in file.url:
+            sentence = f"{self._place(index)}: `datasets` cannot read a file with :: in its name"
+            raise SourceError("not_found", sentence, "Rename the file, or leave it out of the loader's HubSource.")
+        builder = Parquet(
+            cache_dir=NO_CACHE,
+            data_files=DataFilesDict({"train": DataFilesList([file.url], [(file.url,)])}),
             columns=self._columns(index),
+            # by the file's own types: what else it says of its columns names code of `datasets`, and may be anything
+            features=Features.from_arrow_schema(footer.schema.to_arrow_schema().remove_metadata()),
             # a row group at once, as by default, which fails for one without rows
             batch_size=max(footer.row_group(group).num_rows for group in range(footer.num_row_groups)),
         )
-        # The state is kept by the object that is iterated, so the format is part of it.
-        return dataset.reshard().with_format("arrow")
+        with telling(self._place(index)):
+            # The state is kept by the object that is iterated, so the format is part of it.
+            return builder.as_streaming_dataset("train").reshard().with_format("arrow")
+
+    def _place(self, index: int) -> str:
+        return f"{self.source.repo}: {self.files[index].path}"
 
     def _columns(self, index: int) -> list[str] | None:
         """The columns to read of a file (None: all); raises `SourceError` where a needed one is absent."""
@@ -112,11 +122,8 @@ class ParquetStream:
     def _footer(self, index: int) -> pq.FileMetaData:
         if index not in self._footers:
             file = self.files[index]
-            try:
-                with open_file(file) as raw:
-                    self._footers[index] = pq.ParquetFile(raw).metadata
-            except pa.ArrowInvalid as error:
-                raise SourceError("parse", f"{file.path}: not a parquet file: {error}", REMEDIES["parse"]) from None
+            with telling(self._place(index)), open_file(file) as raw:
+                self._footers[index] = pq.ParquetFile(raw).metadata
         return self._footers[index]
 
 

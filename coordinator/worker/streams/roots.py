@@ -5,16 +5,24 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable
-from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from urllib.parse import urlsplit
 
 from fsspec.utils import glob_translate
 
 from ...contract import HubSource
+from ...events import FailureClass
 from ..failures import REMEDIES, SourceError
 from .base import Resolved, SourceFile
+from .telling import ALTERED, telling
+from .watched import METER
 
-HUB = "hub"
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+LOOK_UP_TIMEOUT = 20.0
+"""Seconds without a byte after which a look-up is given up."""
 Entry = tuple[str, str, int, int]
 """(path within the repository, url, size, stamp)."""
 
@@ -23,17 +31,17 @@ class Root(Protocol):
     """A place that holds datasets."""
 
     def resolve(self, source: HubSource) -> Resolved:
-        """The source's files. Raises `SourceError`, or what the Hub's client raises."""
+        """The source's files. Raises `SourceError`."""
 
 
 def open_file(file: SourceFile) -> BinaryIO:
-    """The file for reading bytes, buffered, seekable."""
+    """The file for reading bytes, buffered, seekable. It and its reads raise `SourceError`."""
     if not file.url.startswith("hf://"):
-        return open(file.url, "rb", buffering=2**20)
-    import fsspec
+        with telling(file.path):
+            return open(file.url, "rb", buffering=2**20)
+    from .remote import RangeFileSystem
 
-    remote = fsspec.open(file.url, "rb").open()
-    return cast(BinaryIO, io.BufferedReader(remote, 2**20))
+    return cast(BinaryIO, io.BufferedReader(RangeFileSystem().open(file.url, "rb", size=file.size), 2**20))
 
 
 class FolderRoot:
@@ -48,7 +56,9 @@ class FolderRoot:
         if not repository.is_dir():
             sentence = f"{source.repo}: there is no folder {repository}"
             raise SourceError("not_found", sentence, f"Put a copy in Hub layout there, or leave {source.repo} out.")
-        return _select(source, "local", list(_local_entries(repository)))
+        with telling(source.repo):
+            entries = list(_local_entries(repository))
+        return _select(source, "local", entries)
 
 
 def _local_entries(repository: Path) -> Iterable[Entry]:
@@ -66,18 +76,46 @@ class HubRoot:
 
     def resolve(self, source: HubSource) -> Resolved:
         """See `Root.resolve`. One call for the commit, one listing for each folder that a glob starts in."""
-        from huggingface_hub import HfApi
+        with telling(source.repo if source.revision == "main" else f"{source.repo} at {source.revision}"):
+            revision, entries = _look_up(source)
+        return _select(source, revision, entries)
 
-        api = HfApi()
-        info = api.dataset_info(source.repo, revision=source.revision, timeout=30)
+
+def _look_up(source: HubSource) -> tuple[str, list[Entry]]:
+    """The commit that the source's revision stands for, and the files that its globs may match there."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError
+
+    api = HfApi()
+    try:
+        info = api.dataset_info(source.repo, revision=source.revision, timeout=LOOK_UP_TIMEOUT)
         revision = info.sha or source.revision
         if info.gated:
             api.auth_check(source.repo, repo_type="dataset")
-        entries: dict[str, Entry] = {}
-        for folder in _start_folders(source):
-            for path, size in _tree(api, source.repo, folder, revision):
-                entries[path] = (path, f"hf://datasets/{source.repo}@{revision}/{path}", size, 0)
-        return _select(source, revision, sorted(entries.values()))
+        return revision, _list(api, source, revision)
+    except HFValidationError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        sentence = f"{source.repo}: {urlsplit(api.endpoint).hostname} answered with something that is not the Hub's"
+        raise SourceError("network", sentence, ALTERED) from error
+
+
+def _list(api: HfApi, source: HubSource, revision: str) -> list[Entry]:
+    from .remote import RangeFileSystem
+
+    base, found = f"hf://datasets/{source.repo}@{revision}", dict[str, Entry]()
+
+    def take(folder: str, recursive: bool) -> None:
+        found.update(
+            {path: (path, f"{base}/{path}", size, 0) for path, size in _tree(api, source, folder, revision, recursive)}
+        )
+
+    for folder in _start_folders(source):
+        take(folder, recursive=True)
+    if not any(_matching("", pattern, list(found.values())) for pattern in source.files.values()):
+        take("", recursive=False)  # a person is told what there is
+    RangeFileSystem.listed((url, size) for _, url, size, _ in found.values())
+    return sorted(found.values())
 
 
 def _start_folders(source: HubSource) -> list[str]:
@@ -91,18 +129,25 @@ def _start_folders(source: HubSource) -> list[str]:
     )
 
 
-def _tree(api: object, repo: str, folder: str, revision: str) -> Iterable[tuple[str, int]]:
-    from huggingface_hub import HfApi
+def _tree(api: HfApi, source: HubSource, folder: str, revision: str, recursive: bool) -> Iterable[tuple[str, int]]:
+    """The files in a folder and their sizes; none where there is no such folder: its globs match nothing."""
     from huggingface_hub.errors import EntryNotFoundError
     from huggingface_hub.hf_api import RepoFile
 
-    assert isinstance(api, HfApi)
     try:
-        for item in api.list_repo_tree(repo, folder or None, recursive=True, revision=revision, repo_type="dataset"):
-            if isinstance(item, RepoFile):
+        for item in api.list_repo_tree(
+            source.repo, folder or None, recursive=recursive, revision=revision, repo_type="dataset"
+        ):
+            METER.add(len(item.path))
+            if isinstance(item, RepoFile) and _lies_within(item.path):
                 yield item.path, item.size
     except EntryNotFoundError:
-        return  # the folder is not there: its globs match nothing, which is told as a missing file
+        return
+
+
+def _lies_within(path: str) -> bool:
+    """A listing comes from a server: what is no plain path below the repository is no file of it."""
+    return all(part not in ("", ".", "..") for part in path.split("/")) and path.isprintable() and "\\" not in path
 
 
 def _select(source: HubSource, revision: str, entries: list[Entry]) -> Resolved:
@@ -113,13 +158,7 @@ def _select(source: HubSource, revision: str, entries: list[Entry]) -> Resolved:
         if not found:
             warnings.append(f"{source.repo}: no file matches {pattern} ({split})")
     if not files and not source.may_be_empty:
-        seen = ", ".join(path for path, *_ in entries[:8]) or "nothing"
-        wanted = ", ".join(source.files.values())
-        raise SourceError(
-            "not_found",
-            f"{source.repo}: no file matches {wanted}; the repository has {seen}",
-            REMEDIES["not_found"],
-        )
+        raise _nothing_matches(source, entries)
     companions = {name: _matching(name, pattern, entries) for name, pattern in source.companions.items()}
     warnings += [
         f"{source.repo}: no file matches {source.companions[name]} ({name})"
@@ -127,6 +166,15 @@ def _select(source: HubSource, revision: str, entries: list[Entry]) -> Resolved:
         if not found
     ]
     return Resolved(revision, files, companions, warnings)
+
+
+def _nothing_matches(source: HubSource, entries: list[Entry]) -> SourceError:
+    paths = [path for path, *_ in entries]
+    script = f"{PurePosixPath(source.repo).name}.py"
+    wanted, seen = ", ".join(source.files.values()), ", ".join(paths[:8]) or "nothing"
+    sentence = f"{source.repo}: no file matches {wanted}; the repository has {seen}"
+    failure_class: FailureClass = "script_unsupported" if script in paths else "not_found"
+    return SourceError(failure_class, sentence, REMEDIES[failure_class])
 
 
 def _matching(split: str, pattern: str, entries: list[Entry]) -> list[SourceFile]:
