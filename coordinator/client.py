@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from .control import Reply, Request, decode_reply, found_socket
+from .control import Reply, Request, decode_reply, found_socket, is_private
 from .errors import ExitCode, PolecatsError
 
 TIMEOUT = 10.0
@@ -57,11 +57,14 @@ def watch(root: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _connect(root: Path) -> Iterator[socket.socket | None]:
-    """A connection to the repository's engine, or None."""
+    """A connection to the repository's engine, or None. In a folder that others may write to, none is the user's."""
+    path = found_socket(root)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(TIMEOUT)
         try:
-            connection.connect(str(found_socket(root)))
+            if not is_private(path.parent):
+                raise FileNotFoundError(path)
+            connection.connect(str(path))
         except OSError:
             listening = None
         else:

@@ -38,7 +38,9 @@ class RunTable(_Table):
     merge: bool = True
     workers: Literal["cores"] | Annotated[int, Ge(1)] = "cores"
     stall_timeout: Annotated[int, Ge(1)] = 120
-    """Seconds without a row, a replayed row or a byte until a loader counts as stalled."""
+    """Seconds without a row, a replayed row, a whole answer or 64 KiB until a loader counts as stalled."""
+    longest_wait: Annotated[int, Ge(1)] = 900
+    """Seconds that the Hub may ask a loader to wait; what asks for more ends it as `rate_limited`."""
 
 
 class RestartTable(_Table):
@@ -100,7 +102,7 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise PolecatsError(f"{path}: not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
     except ValueError as error:  # not TOML, or an integer of more digits than Python reads
-        raise PolecatsError(f"{path}: not valid TOML: {error}.") from None
+        raise PolecatsError(f"{path}: not valid TOML: {_cut(str(error), 240)}.") from None
     except RecursionError:
         raise PolecatsError(f"{path}: not valid TOML: nested too deep.") from None
     except OSError as error:
@@ -135,7 +137,7 @@ def _value(text: str, wants_text: bool) -> Any:
 def _sentence(path: Path, error: ValidationError, overlaid: Mapping[tuple[str, str], str]) -> str:
     found = error.errors(include_url=False)
     first, depth = found[0], _depth(found[0]["loc"])
-    steps = [str(step) for step in first["loc"][:depth]]
+    steps = [_cut(str(step)) for step in first["loc"][:depth]]
     key = ".".join(steps)
     if first["type"] == "extra_forbidden":
         return f"{path}: unknown key {key}{_meant(steps)}. Remove or correct it."
@@ -156,8 +158,12 @@ def _wanted(item: ErrorDetails) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return _cut(repr(value))
+
+
+def _cut(text: str, limit: int = SHOWN) -> str:
+    """The beginning of a text: what stands in the file may be of any length."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _meant(steps: list[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -77,6 +78,15 @@ def socket_path(root: Path) -> Path:
         if usable and len(os.fsencode(folder / name)) <= MAX_PATH:
             return folder / name
     return Path("/tmp") / own / name
+
+
+def is_private(folder: Path) -> bool:
+    """A folder of this user's, itself and no link to one, that nobody else may write to."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
 def found_socket(root: Path) -> Path:

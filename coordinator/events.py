@@ -26,6 +26,7 @@ FailureClass = Literal[
     "killed",
     "out_of_memory",
     "disk_full",
+    "disk_error",
     "worktree",
     "auth",
     "internal",
@@ -149,6 +150,17 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class LoaderWaiting:
+    """A loader waits `seconds` from now before it asks again. `shared`: the Hub said so, it holds for the whole run."""
+
+    kind: ClassVar[str] = "loader_waiting"
+    loader: str
+    seconds: float
+    reason: str
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LoaderWarned:
     """Something a person should know that does not stop the loader."""
 
@@ -193,6 +205,7 @@ Event = (
     | LoaderOpened
     | LoaderProgress
     | Heartbeat
+    | LoaderWaiting
     | LoaderWarned
     | LoaderFinished
     | WorkerDone
@@ -201,6 +214,8 @@ Event = (
 _CLASSES: dict[str, type[Event]] = {cls.kind: cls for cls in get_args(Event)}
 _HINTS: dict[type[Any], dict[str, Any]] = {cls: get_type_hints(cls) for cls in (*_CLASSES.values(), Counts, Failure)}
 _LARGEST = 2**53
+MOST_REASONS = 1_000
+"""Different reasons that a balance tells apart at most: the state of a run stays small, whatever a loader says."""
 Checked = TypeVar("Checked", bound=Event | Counts | Failure)
 
 
@@ -215,12 +230,17 @@ def decode(data: dict[str, Any]) -> Event:
     try:
         cls = _CLASSES[values.pop("kind")]
         if isinstance(values.get("counts"), dict):
-            values["counts"] = _checked(Counts(**values["counts"]))
+            values["counts"] = decode_counts(values["counts"])
         if isinstance(values.get("failure"), dict):
             values["failure"] = _checked(Failure(**values["failure"]))
         return _checked(cls(**values))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an event: {error}") from None
+
+
+def decode_counts(data: dict[str, Any]) -> Counts:
+    """The counts that an event or a commit holds. Raises `TypeError` for anything else."""
+    return _checked(Counts(**data))
 
 
 def _checked(value: Checked) -> Checked:
@@ -240,7 +260,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is list:
         return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
     if origin is dict:
-        return isinstance(value, dict) and all(_fits(k, inner[0]) and _fits(v, inner[1]) for k, v in value.items())
+        few = isinstance(value, dict) and len(value) <= MOST_REASONS
+        return few and all(_fits(k, inner[0]) and _fits(v, inner[1]) for k, v in value.items())
     if hint in (int, float):
-        return isinstance(value, int | hint) and not isinstance(value, bool) and abs(value) <= _LARGEST
+        return isinstance(value, int | hint) and not isinstance(value, bool) and 0 <= value <= _LARGEST
     return isinstance(value, hint)

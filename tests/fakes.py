@@ -91,6 +91,9 @@ class FakeWorker:
     def ask_to_stop(self) -> None:
         self.calls.append("stop")
 
+    def hold(self, seconds: float, reason: str) -> None:
+        self.calls.append(f"hold {seconds:g} {reason}")
+
     def terminate(self) -> None:
         self.calls.append("term")
         if not self.deaf_to_term and self.code is None:

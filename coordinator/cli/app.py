@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from ..disk import FULL, DiskError
 from ..errors import ExitCode, PolecatsError
 
 if TYPE_CHECKING:
@@ -50,7 +52,9 @@ Source = Annotated[
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="The file to write.")]
-Replace = Annotated[bool, typer.Option("--replace", help="Replace a file that was made from another kind of source.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Replace a file that was made from another kind of source, or edited since.")
+]
 LeaveOut = Annotated[bool, typer.Option("--leave-out-damaged", help="Merge without the rows of damaged parts.")]
 Redistributable = Annotated[
     bool, typer.Option("--redistributable", help="Leave sources out whose licence forbids passing them on.")
@@ -296,9 +300,11 @@ def _mirror(here: Context, rows: int, faults: bool) -> SourceSpec:
     """Build the mirror that a demonstration reads, or a drill."""
     from ..demo import drill, mirror
     from ..engine.plan import demo_spec, drill_spec
+    from .room import check_room
 
     build, spec, name = (drill.build, drill_spec, "drill") if faults else (mirror.build, demo_spec, "demo")
     folder = here.paths.mirrors / name
+    check_room(here.paths.state)
     try:
         build(here.paths.tracks, folder, rows, list(dict.fromkeys(track for track, _ in here.loaders)))
     except ValueError as error:
@@ -356,36 +362,57 @@ def run_app(call: Callable[[], None] = app) -> None:
 
 def _exit_code(call: Callable[[], None]) -> int:
     try:
+        code = _called(call)
+        sys.stdout.flush()  # what a full disk has not taken by now is lost
+        return code
+    except PolecatsError as error:
+        return _told(str(error), error.code)
+    except KeyboardInterrupt:
+        return _told("interrupted; what is committed is kept.", ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        _to_nowhere(sys.stdout)  # the reader went away: nothing more to say
+        return ExitCode.OK
+    except OSError as error:
+        return _machine_trouble(error)
+
+
+def _called(call: Callable[[], None]) -> int:
+    try:
         call()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except PolecatsError as error:
-        typer.echo(f"polecats: {error}", err=True)
-        return error.code
-    except KeyboardInterrupt:
-        typer.echo("polecats: interrupted; what is committed is kept.", err=True)
-        return ExitCode.INTERRUPTED
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            return _machine_trouble(error)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: nothing more to say
     return ExitCode.OK
 
 
-def _machine_trouble(error: OSError) -> int:
-    """A full or read-only disk is the machine's trouble, told in a sentence; any other `OSError` is a bug."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-        raise error
-    where = f"{error.filename}: " if error.filename else ""
-    typer.echo(f"polecats: {where}{error.strerror}. Mend that and run again: what is committed is kept.", err=True)
-    return ExitCode.SOME_FAILED
+def _told(sentence: str, code: ExitCode) -> ExitCode:
+    from ..engine.recorder import harmless  # a sentence may quote what others wrote
+
+    with suppress(OSError):  # the exit code tells it, too
+        typer.echo(f"polecats: {harmless(sentence)}", err=True)
+    return code
+
+
+def _machine_trouble(error: OSError) -> ExitCode:
+    """A disk that refuses is the machine's trouble, told in a sentence; any other `OSError` is a bug."""
+    if not isinstance(error, DiskError):
+        if error.errno not in FULL | {errno.EROFS, errno.EACCES, errno.EIO}:
+            raise error
+        error = DiskError(error, Path(error.filename or "standard output"))
+    return _told(f"{error}. Mend that and run again: what is committed is kept.", ExitCode.SOME_FAILED)
 
 
 def _leave(code: int) -> None:
     """End the process; once Arrow's threads run, without the interpreter's own end, in which they can hang."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _to_nowhere(stream)  # else the interpreter's own end fails on it
     if "pyarrow" not in sys.modules:
         sys.exit(code)
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(code)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

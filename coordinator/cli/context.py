@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from ..config import Config, load, ordered_loaders
 from ..engine.plan import Name, source_spec
 from ..paths import Paths, find_root
-from ..worker.spec import SourceSpec
+from ..worker.spec import KEY, SourceSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,10 @@ class Context:
     def last_run(self) -> LastRun | None:
         """The last run, or None where there was none (or it cannot be read)."""
         try:
-            record = json.loads(self.paths.last.read_text(encoding="utf-8"))
-            return LastRun(**{**record, "source": SourceSpec(**record["source"])})
-        except (OSError, ValueError, KeyError, TypeError):
+            last = TypeAdapter(LastRun).validate_json(self.paths.last.read_bytes(), strict=True)
+        except (OSError, ValueError):
             return None
+        return last if KEY.fullmatch(last.source.key) else None
 
     def source(self, text: str | None) -> SourceSpec:
         """The source that the command line names (relative to here), or config.toml (relative to the root)."""
@@ -58,8 +59,9 @@ class Context:
         return source_spec(self.config.run.source, self.paths.root)
 
     def output(self, path: Path | None) -> Path:
-        """The file to publish."""
-        return Path.cwd() / path if path is not None else self.paths.root / self.config.publish.output
+        """The file to publish; a link to one stays, and what it names is the file."""
+        file = Path.cwd() / path if path is not None else self.paths.root / self.config.publish.output
+        return Path(os.path.realpath(file)) if os.path.islink(file) else file
 
 
 def context(inline: bool | None = False) -> Context:

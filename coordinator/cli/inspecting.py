@@ -16,11 +16,12 @@ from ..contract import JoinedLoader, Reject, Skip
 from ..contract.build import Identity
 from ..engine import journal
 from ..engine.plan import Name, select
-from ..engine.recorder import harmless
+from ..engine.recorder import clean, harmless
 from ..engine.state import LoaderStatus, RunState, replay
 from ..errors import ExitCode, PolecatsError
 from ..paths import Paths
 from ..publish.quarantine import rejected_rows
+from ..redaction import redacted
 from ..worker import discovery
 from ..worker.failures import failure_of
 from ..worker.pipeline import Converter, TransformBug
@@ -39,7 +40,7 @@ def last_state(paths: Paths) -> RunState:
     folder = journal.latest_run(paths)
     if folder is None:
         raise PolecatsError("No run yet in this repository. Start one with: polecats run", ExitCode.NOTHING)
-    return replay(journal.read(folder / journal.JOURNAL))
+    return replay((at, clean(event)) for at, event in journal.read(folder / journal.JOURNAL))
 
 
 def show_status(context: Context, as_json: bool) -> None:
@@ -54,7 +55,7 @@ def show_status(context: Context, as_json: bool) -> None:
     ended = f"ended with exit code {state.exit_code}" if state.exit_code is not None else _unended(context.paths)
     typer.echo(f"Run {state.run} on {state.source}, begun {began}, {ended}.")
     out = console()
-    out.print(summary_table(state, None, out.width))
+    out.print(summary_table(state, None, time.time(), out.width))
     tell_failures(state)
 
 
@@ -115,8 +116,8 @@ def _print_failure(item: dict[str, Any]) -> None:
     for code, count in sorted(item["rejected"].items(), key=lambda entry: -entry[1]):
         typer.echo(f"  {count:,} rows rejected {code}")
         for row in item["samples"].get(code, []):
-            raw = harmless(json.dumps(row["raw"], ensure_ascii=False))
-            typer.echo(f"    {row['split']}-{row['number']}: {harmless(row['message'])}")
+            raw = _shown(json.dumps(row["raw"], ensure_ascii=False))
+            typer.echo(f"    {row['split']}-{row['number']}: {_shown(row['message'])}")
             typer.echo(f"      {raw[:400]}{'…' if len(raw) > 400 else ''}")
             typer.echo(f"      see: {item['reproduce']} --row {row['split']}-{row['number']}")
 
@@ -124,10 +125,23 @@ def _print_failure(item: dict[str, Any]) -> None:
 def check(context: Context, target: str, source: SourceSpec, rows: int, row: str | None, as_json: bool) -> ExitCode:
     """Run loaders on a few rows in this process and show what becomes of each; nothing is written."""
     discovery.install(context.paths.tracks)
+    if source.kind == "hub":
+        _keep_to_limits(context.config.run.longest_wait)
     bad = [
         name for name in select(context.loaders, target) if not _check_one(context, name, source, rows, row, as_json)
     ]
     return ExitCode.SOME_FAILED if bad else ExitCode.OK
+
+
+def _keep_to_limits(longest: float) -> None:
+    """As a worker does; waits are told."""
+    from ..worker.gate import Gate
+    from ..worker.streams.http import govern
+
+    gate = Gate()
+    gate.longest = longest
+    gate.serve(lambda wait, why, shared: typer.echo(f"waiting {wait:,.0f} s ({why})", err=True), lambda: False)
+    govern(gate)
 
 
 def _check_one(context: Context, name: Name, source: SourceSpec, rows: int, row: str | None, as_json: bool) -> bool:
@@ -156,8 +170,8 @@ def _check_one(context: Context, name: Name, source: SourceSpec, rows: int, row:
         if as_json:
             typer.echo(json.dumps({"loader": f"{track}/{loader}", "failure": asdict(failure)}))
         else:
-            typer.echo(harmless(failure.traceback), err=True)
-            typer.echo(f"{track}/{loader}: {failure.failure_class}: {harmless(failure.sentence)}. {failure.remedy}")
+            typer.echo(_shown(failure.traceback), err=True)
+            typer.echo(f"{track}/{loader}: {failure.failure_class}: {_shown(failure.sentence)}. {failure.remedy}")
         return False
     if row is not None and not shown:
         raise PolecatsError(f"{track}/{loader} has no row {row}.")
@@ -194,19 +208,24 @@ def _print_outcome(loader: str, position: str, outcome: Any, as_json: bool) -> N
     if as_json:
         typer.echo(json.dumps({"loader": loader, "row": position, **_outcome_json(outcome)}, ensure_ascii=False))
     elif isinstance(outcome, Reject):
-        typer.echo(f"{position}  rejected  {outcome.code}: {harmless(outcome.message)}")
+        typer.echo(f"{position}  rejected  {outcome.code}: {_shown(outcome.message)}")
         if outcome.__cause__ is not None:
-            typer.echo(harmless("".join(traceback.format_exception(outcome.__cause__))))
+            typer.echo(_shown("".join(traceback.format_exception(outcome.__cause__))))
     elif isinstance(outcome, Skip):
         typer.echo(f"{position}  skipped   {outcome.reason}")
     else:
         for line in outcome:
-            typer.echo(f"{position}  accepted  {harmless(_plan_line(json.loads(line.data)))}")
+            typer.echo(f"{position}  accepted  {_shown(_plan_line(json.loads(line.data)))}")
+
+
+def _shown(text: str) -> str:
+    """As a terminal may get it: without credentials and control characters."""
+    return harmless(redacted(text))
 
 
 def _outcome_json(outcome: Any) -> dict[str, Any]:
     if isinstance(outcome, Reject):
-        return {"rejected": outcome.code, "message": outcome.message}
+        return {"rejected": outcome.code, "message": redacted(outcome.message)}
     if isinstance(outcome, Skip):
         return {"skipped": outcome.reason}
     return {"accepted": [json.loads(line.data) for line in outcome]}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from ..client import ask, listens
 from ..control import Request
+from ..disk import free_bytes, size
 from ..engine.engine import Engine, serving
 from ..engine.executors.inline import run_inline
 from ..engine.journal import JOURNAL, latest_run, read
@@ -19,10 +21,15 @@ from ..engine.worktrees import Worktree, WorktreeManager
 from ..errors import ExitCode, PolecatsError
 from ..events import Counts, Failure, LoaderFinished, TrackChanged
 from ..paths import Paths
+from ..worker.failures import REMEDIES
 from ..worker.spec import WorkerSpec
 
 PATIENCE = 100
 """Looks at an engine that was asked to leave, a tenth of a second each."""
+
+
+GIT_UNWRITTEN = ("unable to write", "No space left", "quota exceeded")
+"""What git says where a disk takes no more of a checkout."""
 
 
 class Stopping(Protocol):
@@ -107,6 +114,10 @@ def runner_of(
 def _no_worktree(spec: WorkerSpec, sentence: str, recorder: Recorder) -> None:
     """All loaders of a track that has no checkout fail with the reason; the other tracks run."""
     failure = Failure("worktree", sentence, "Mend the worktree as it says, then run again.", "", "polecats doctor")
+    if any(words in sentence for words in GIT_UNWRITTEN):
+        free = free_bytes(Path(spec.state))
+        why = f"{sentence.rstrip('.')}: the disk is full ({size(free or 0)} free, and a checkout is written there)"
+        failure = Failure("disk_full", why, REMEDIES["disk_full"], "", "polecats doctor")
     for loader in spec.loaders:
         recorder.emit(LoaderFinished(f"{spec.track}/{loader.name}", "FAILED", Counts(), failure))
     recorder.emit(TrackChanged(spec.track, "FATAL", note=sentence))

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
+import signal
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from ..disk import DiskError, free_bytes, size
 from ..engine.plan import Name
-from ..engine.worktrees import checkout_state
-from ..errors import PolecatsError
+from ..engine.repository import checkout_state
+from ..errors import ExitCode, PolecatsError
 from ..publish import card, manifest
 from ..publish.inputs import Choice, Input, collect
 from ..publish.merge import Merged, Progress, merge, preview
+from ..publish.output import alone
+from ..publish.place import check_place
 from ..worker.spec import SourceSpec
 from .context import Context
 
@@ -40,33 +44,70 @@ def inputs_of(context: Context, source: SourceSpec, choice: Choice, wanted: Sequ
     """The inputs of a source in merge order: loaders with commits, and those that were asked for."""
     checkouts = {track: context.checkout(track) for track, _ in context.loaders}
     found = collect(context.paths.source_state(source.key), context.loaders, checkouts, choice)
-    return [item for item in found if item.commits or (item.track, item.loader) in wanted]
+    return [item for item in found if item.commits or item.cut or (item.track, item.loader) in wanted]
 
 
 def publish(
     context: Context, order: Order, wanted: Sequence[Name] = (), progress: Progress = lambda loader, rows: None
 ) -> Merged:
     """Merge, then write manifest and card. Raises `PolecatsError`; whatever fails, the old file stays."""
-    manifest.check_replaceable(order.output, order.source.kind, order.replace)
-    inputs = inputs_of(context, order.source, order.choice, wanted)
-    checkouts = {item.track: checkout_state(context.checkout(item.track)) for item in inputs if item.commits}
-    source = {"kind": order.source.kind, "key": order.source.key}
+    check_place(order.output)
+    with (
+        _ended_by_a_person(order.output),
+        alone(order.output.parent, lambda: say(f"Another merge writes to {order.output.parent}; this one waits.")),
+    ):
+        manifest.check_replaceable(order.output, order.source.kind, order.replace)
+        inputs = inputs_of(context, order.source, order.choice, wanted)
+        checkouts = {item.track: checkout_state(context.checkout(item.track)) for item in inputs if item.commits}
+        source = {"kind": order.source.kind, "key": order.source.key}
 
-    def announce(merged: Merged) -> None:
-        content = manifest.build(merged, order.output, "I", source, checkouts)
-        manifest.write(manifest.manifest_path(order.output), content)
+        def announce(merged: Merged) -> None:
+            manifest.prepare(order.output, manifest.build(merged, order.output, "I", source, checkouts))
 
-    merged = merge(inputs, order.output, order.quotas, order.leave_out_damaged, progress, announce)
-    try:
-        card.write(order.output)
-    except OSError as error:
-        merged.notes.append(f"the card of {order.output} cannot be written: {error.strerror}")
+        try:
+            merged = merge(inputs, order.output, order.quotas, order.leave_out_damaged, progress, announce)
+            _put_manifest(order.output)
+        finally:
+            with suppress(OSError):  # the next merge settles it
+                manifest.settle(order.output)
+        try:
+            card.write(order.output)
+        except OSError as error:
+            merged.notes.append(str(error if isinstance(error, DiskError) else DiskError(error, order.output.parent)))
     return merged
+
+
+@contextmanager
+def _ended_by_a_person(output: Path) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a merge with a sentence. During a run they are the run's."""
+    own = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if own:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sentence = f"The merge was interrupted. {output} is whole, as before or as merged; merge again when you want."
+        raise PolecatsError(sentence, ExitCode.INTERRUPTED) from None
+    finally:
+        if own:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _put_manifest(output: Path) -> None:
+    try:
+        manifest.put(output)
+    except OSError as error:
+        refused = DiskError(error, manifest.manifest_path(output))
+        raise PolecatsError(f"{refused}; {output} itself is whole. Merge again.", ExitCode.REFUSED) from None
 
 
 def dry_run(context: Context, order: Order) -> Merged:
     """The figures of a merge that is not made."""
-    return preview(inputs_of(context, order.source, order.choice), order.quotas)
+    merged = preview(inputs_of(context, order.source, order.choice), order.quotas)
+    free = free_bytes(order.output.parent)
+    if free is not None and free < merged.bytes:
+        merged.notes.append(f"there is no room for {order.output}: it needs {size(merged.bytes)}, {size(free)} free")
+    return merged
 
 
 def tell(merged: Merged, output: Path, dry: bool = False) -> None:
@@ -126,28 +167,29 @@ def tell_json(context: Context, order: Order, merged: Merged, dry: bool = False)
 
 def _before(order: Order) -> dict[str, Any]:
     """What stands where the file would be written, whether that may be replaced, the room on that disk."""
-    standing, folder = manifest.read(order.output), order.output.parent
-    found: dict[str, Any] = {"replaces": None, "refused": "", "free": None}
+    standing = manifest.read(order.output)
+    found: dict[str, Any] = {"replaces": None, "refused": "", "free": free_bytes(order.output.parent)}
     with suppress(OSError):
         status = order.output.stat()
         found["replaces"] = {"rows": standing and standing["rows"], "bytes": status.st_size, "at": status.st_mtime}
     try:
+        check_place(order.output)
         manifest.check_replaceable(order.output, order.source.kind, order.replace)
     except PolecatsError as error:
         found["refused"] = str(error)
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
-    with suppress(OSError):
-        found["free"] = shutil.disk_usage(folder).free
     return found
 
 
 def tell_progress(loader: str, rows: int) -> None:
-    """How far a merge is, as a JSON line on stdout."""
-    sys.stdout.write(json.dumps({"kind": "progress", "loader": loader, "rows": rows}) + "\n")
-    sys.stdout.flush()
+    """How far a merge is, as a JSON line on stdout; a reader that went away or a full disk does not end it."""
+    try:
+        sys.stdout.write(json.dumps({"kind": "progress", "loader": loader, "rows": rows}) + "\n")
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str) -> None:
-    """A line of narration on stderr."""
-    typer.echo(text, err=True)
+    """A line of narration on stderr. Nobody who reads it, or a full disk where it goes to, ends what is narrated."""
+    with suppress(OSError):
+        typer.echo(text, err=True)

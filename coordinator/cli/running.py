@@ -8,12 +8,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from types import FrameType
 
 from filelock import FileLock, Timeout
 
+from ..disk import DiskError, naming, write_whole
 from ..engine.journal import JOURNAL, Journal
 from ..engine.plan import Plan
 from ..engine.recorder import Recorder, Reporter
@@ -24,10 +25,12 @@ from ..events import RunFinished, RunStarted
 from ..paths import Paths
 from ..publish import manifest
 from ..publish.merge import Merged
+from ..publish.place import check_place
 from ..worker.spec import WorkerSpec
 from .context import Context, LastRun
 from .placing import already_running, engine_of, make_way, runner_of, worktrees
 from .publishing import Order, inputs_of, publish, say, tell
+from .room import check_room, tight
 
 JOURNAL_EVERY = 2.0
 """Seconds between two journal lines of a loader's progress."""
@@ -96,14 +99,17 @@ class Ending:
 def execute(context: Context, plan: Plan, order: Order, manner: Manner) -> ExitCode:
     """Run a plan to its end, merge, tell. Raises `PolecatsError` for what keeps it from starting."""
     make_way(plan.paths)
+    check_room(plan.paths.state)
     if manner.merge:
+        check_place(order.output)
         manifest.check_replaceable(order.output, order.source.kind, order.replace)
     stopper = Stopper()
     with locked(plan.paths), stopper.armed(), ExitStack() as stack:
         trees = {} if plan.inline else worktrees(plan)
         plan = plan if plan.inline else plan.again()
         ending, run = Ending(context, plan, order, manner), run_id()
-        recorder = _recorder(plan, run, manner, stack)
+        recorder, journal = _recorder(plan, run, manner, stack)
+        tight([plan.paths.state, order.output] if manner.merge else [plan.paths.state])
         if plan.source.served:
             plan = stack.enter_context(_drill(plan, recorder))
         recorder.emit(RunStarted(run, plan.source.kind, plan.names))
@@ -118,8 +124,8 @@ def execute(context: Context, plan: Plan, order: Order, manner: Manner) -> ExitC
         ending.finish(recorder, stopper, quotas)
         if engine is not None and manner.linger:
             engine.linger(lambda: ending.finish(recorder, stopper, quotas))
-    if recorder.journal_trouble:
-        say(f"Note: the journal of this run is not whole ({recorder.journal_trouble}); status will know less.")
+    if not journal.whole:
+        say("Note: the journal of this run is not whole: status and watch will know less of it.")
     _tell(recorder.state, ending.merged, ending.refused, order, manner)
     return ExitCode(recorder.state.exit_code or 0)
 
@@ -141,27 +147,30 @@ def run_id() -> str:
 @contextmanager
 def locked(paths: Paths) -> Iterator[None]:
     """Hold the repository's lock. Raises `PolecatsError` with the holder's pid where another run holds it."""
-    paths.state.mkdir(parents=True, exist_ok=True)
     holder = paths.lock.with_suffix(".pid")
     lock = FileLock(paths.lock, timeout=0)
     try:
-        lock.acquire()
+        with naming(paths.lock):
+            paths.state.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
     except Timeout:
         raise already_running(paths) from None
     try:
-        holder.write_text(f"{os.getpid()}\n")
+        with naming(holder):
+            holder.write_text(f"{os.getpid()}\n")
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
         lock.release()
 
 
-def _recorder(plan: Plan, run: str, manner: Manner, stack: ExitStack) -> Recorder:
+def _recorder(plan: Plan, run: str, manner: Manner, stack: ExitStack) -> tuple[Recorder, Journal]:
     journal = Journal(plan.paths.runs / run / JOURNAL)
     stack.callback(journal.close)
-    recorder = Recorder(journal, _reporters(manner, stack), every=JOURNAL_EVERY)
+    recorder = Recorder(journal, _reporters(manner, stack), every=JOURNAL_EVERY, warn=lambda text: say(f"Note: {text}"))
     stack.callback(recorder.flush)
-    return recorder
+    return recorder, journal
 
 
 def _reporters(manner: Manner, stack: ExitStack) -> Sequence[Reporter]:
@@ -219,12 +228,10 @@ def _with_quotas(order: Order, quotas: dict[str, int] | None) -> Order:
 def _record(plan: Plan, run: str, quotas: dict[str, int] | None, order: Order, manner: Manner) -> None:
     """What `merge`, `restart` and `status` need to know of the last run."""
     record = LastRun(run, plan.inline, plan.source, str(order.output), manner.merge, quotas)
-    temporary = plan.paths.last.with_suffix(".tmp")
     try:
-        temporary.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
-        temporary.replace(plan.paths.last)
-    except OSError as error:
-        say(f"Note: {plan.paths.last} cannot be written ({error.strerror}); merge and restart go by the run before.")
+        write_whole(plan.paths.last, (json.dumps(asdict(record), indent=1) + "\n").encode())
+    except DiskError as error:
+        say(f"Note: {error}; merge and restart go by the run before.")
 
 
 def _exit_code(state: RunState, stopper: Stopper, refused: PolecatsError | None) -> ExitCode:
@@ -242,7 +249,7 @@ def _tell(state: RunState, merged: Merged | None, refused: PolecatsError | None,
         from ..headless.table import console, summary_table
 
         out = console()
-        out.print(summary_table(state, merged, out.width))
+        out.print(summary_table(state, merged, state.ended or 0.0, out.width))
     if merged is not None:
         tell(merged, order.output)
     if refused is not None:
@@ -253,9 +260,16 @@ def _tell(state: RunState, merged: Merged | None, refused: PolecatsError | None,
 
 
 def tell_failures(state: RunState) -> None:
-    """A sentence a failed loader: what happened, what to do, how to see it again."""
+    """A sentence a failure: what happened, what to do, how to see it again. What befell several is told once."""
+    alike: dict[tuple[str, str], list[str]] = {}
     for name in state.failed:
         failure = state.loaders[name].failure
         if failure is not None:
-            sentence = failure.sentence.rstrip(".")
-            say(f"{name}: {failure.failure_class}: {sentence}. {failure.remedy} See: {failure.reproduce}")
+            what = "" if failure.failure_class == "disk_full" else failure.sentence  # of one disk, whatever the file
+            alike.setdefault((failure.failure_class, what), []).append(name)
+    for names in alike.values():
+        failure = state.loaders[names[0]].failure
+        assert failure is not None
+        who = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+        sentence = failure.sentence.rstrip(".")
+        say(f"{who}: {failure.failure_class}: {sentence}. {failure.remedy} See: {failure.reproduce}")

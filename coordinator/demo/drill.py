@@ -36,7 +36,7 @@ class Part:
 
 GATED = Part("quartz/salesforce_xlam", "Salesforce/xlam-function-calling-60k", "is gated, and there is no token")
 CHANGED = Part("quartz/mobile_actions", "google/mobile-actions", "renames a column half-way")
-LIMITED = Part("quartz/toolbank", "squeeze-ai-lab/ToolBank", "answers 429 twice, then heals")
+LIMITED = Part("quartz/toolbank", "squeeze-ai-lab/ToolBank", "answers 429 twice, and is waited for")
 KILLED = Part("opal/toolmind", "Nanbeige/ToolMind", "has its worker killed in mid-run, once")
 SLOW = Part("jasper/bfcl", "gorilla-llm/Berkeley-Function-Calling-Leaderboard", "is slow")
 STALLED = Part("topaz/lmsys", "lmsys/lmsys-chat-1m", "stops answering between two files, once")

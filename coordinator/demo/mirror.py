@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ..disk import naming
 from .files import TWIN
 from .shapes import Shape, read
 from .vary import renamed, variant
@@ -49,24 +50,28 @@ def build(
     files that hold users' texts: a repository without any is copied and counts none. Nothing is written where
     `out_dir` is this mirror already. A `change` is made before anybody sees it. Raises `ValueError`
     where two tracks ship different bytes of one file, `FileExistsError` where `out_dir` holds something that is no
-    mirror.
+    mirror, `DiskError`.
     """
     samples = _samples(tracks_dir, tracks)
     mark = {"format": FORMAT, "rows": rows, "samples": _digest(samples), "change": change.name if change else ""}
     held = _held(out_dir)
     if held.items() >= mark.items():
         return dict(held["repositories"])
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{out_dir.name}-", dir=out_dir.parent) as beside:
-        fresh = Path(beside, "fresh")
-        written = _write(samples, fresh, rows, change.least if change else {})
-        if change:
-            change.make(fresh)
-        text = json.dumps(mark | {"repositories": written}, indent=2)
-        (fresh / MARK).write_text(text + "\n", encoding="utf-8")
-        if out_dir.exists():
-            out_dir.rename(Path(beside, "old"))
-        fresh.rename(out_dir)
+    repositories = {name: _Repository(files) for name, files in samples.items()}
+    written = _quotas(repositories, rows, change.least if change else {})
+    needed = sum(repository.bytes(written[name]) for name, repository in repositories.items())
+    with naming(out_dir, needed):
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out_dir.name}-", dir=out_dir.parent) as beside:
+            fresh = Path(beside, "fresh")
+            _write(repositories, fresh, written)
+            if change:
+                change.make(fresh)
+            text = json.dumps(mark | {"repositories": written}, indent=2)
+            (fresh / MARK).write_text(text + "\n", encoding="utf-8")
+            if out_dir.exists():
+                out_dir.rename(Path(beside, "old"))
+            fresh.rename(out_dir)
     return written
 
 
@@ -90,6 +95,11 @@ class _Repository:
         rest = {name: shape for name, shape in shapes.items() if name not in self.varied}
         self.answers = {name: shape for name, shape in rest.items() if PurePosixPath(name).stem in stems}
         self.rows = sum(len(shape.rows) for shape in self.varied.values())
+
+    def bytes(self, rows: int) -> int:
+        """About the bytes of all files with so many rows."""
+        held = sum(path.stat().st_size for path in self.files.values())
+        return held * rows // self.rows if self.rows else held
 
     def write(self, folder: Path, rows: int) -> None:
         """Write all files: each row as it is, then round after round of variations until there are `rows`."""
@@ -133,14 +143,16 @@ def _answers(shape: Shape, rounds: int) -> Iterator[Any]:
     return chain(shape.rows, (renamed(row, k) for k in range(1, rounds + 1) for row in named))
 
 
-def _write(samples: Mapping[str, Files], folder: Path, rows: int, least: Mapping[str, int]) -> dict[str, int]:
-    repositories = {name: _Repository(files) for name, files in samples.items()}
+def _quotas(repositories: Mapping[str, _Repository], rows: int, least: Mapping[str, int]) -> dict[str, int]:
     floors = {name: max(LEAST, found.rows, least.get(name, 0)) for name, found in repositories.items() if found.rows}
     quotas = shares(floors, rows)
+    return {name: quotas.get(name, 0) for name in repositories}
+
+
+def _write(repositories: Mapping[str, _Repository], folder: Path, quotas: Mapping[str, int]) -> None:
     folder.mkdir()
     for name, repository in repositories.items():
-        repository.write(folder / name, quotas.get(name, 0))
-    return {name: quotas.get(name, 0) for name in repositories}
+        repository.write(folder / name, quotas[name])
 
 
 def _samples(tracks_dir: Path, tracks: Iterable[str]) -> dict[str, Files]:

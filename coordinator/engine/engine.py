@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from ..config import Config
 from ..control import Reply, Request, socket_path
+from ..disk import write_whole
 from ..errors import PolecatsError
 from ..paths import Paths
 from ..worker.spec import WorkerSpec
@@ -48,6 +49,7 @@ class Engine:
             if not self._supervisor.ended:
                 self._supervisor.go_on(self._stopping)
                 finish()
+                left_at = clock()
 
     def answer(self, request: Request) -> Reply:
         """Do what is asked, in the loop's turn."""
@@ -101,8 +103,8 @@ def serving(paths: Paths, config: Config, executor: Executor, recorder: Recorder
     engine.watched = lambda: server.watched
     recorder.reporters.append(server.report)
     pointer = paths.socket
-    pointer.write_text(f"{path}\n", encoding="utf-8")
     try:
+        write_whole(pointer, f"{path}\n".encode())  # whoever reads half of it takes the engine for absent
         yield engine
     finally:
         recorder.reporters.remove(server.report)

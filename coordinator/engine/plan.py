@@ -78,6 +78,7 @@ class Plan:
                 ],
                 self.source,
                 str(self.state),
+                self.config.run.longest_wait,
             )
             for track in tracks
         ]

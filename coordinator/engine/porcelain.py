@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ALWAYS = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
+ALWAYS = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
 READING = {**ALWAYS, "GIT_OPTIONAL_LOCKS": "0"}
 SETTINGS = (
     *("-c", "core.hooksPath=/dev/null"),  # a user's hooks are not meant for checkouts made by a program
     *("-c", "commit.gpgsign=false"),  # asks for a passphrase
     *("-c", "maintenance.auto=false", "-c", "gc.auto=0"),  # would go on in the background, and prune
+    *("-c", "core.fsmonitor=false"),  # may name a program, and a track's code can write the configuration
+    *("-c", "protocol.allow=never", "-c", "submodule.recurse=false"),  # what is not here is not fetched
 )
+OLDEST = (2, 30)
+"""The git that all of this is known to work with."""
 NO_COMMIT = "(initial)"
 DETACHED = "(detached)"
-HALF_MADE = "initializing"
-"""Git's own lock on a worktree while `add` makes it; it is left over where that was killed."""
 SHOWN = 3
 """Paths that a note names; the rest is counted."""
 
@@ -34,11 +36,6 @@ class Entry:
     branch: str | None
     locked: str | None
     """The reason, empty when none was given; None when it is not locked."""
-
-    @property
-    def half_made(self) -> bool:
-        """Nobody can have worked there yet."""
-        return self.locked == HALF_MADE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +94,12 @@ def state(text: str) -> State:
                 next(records, None)  # the path it was renamed from
     commit, branch = headers.get("branch.oid", NO_COMMIT), headers.get("branch.head", DETACHED)
     return State(None if commit == NO_COMMIT else commit, None if branch == DETACHED else branch, tuple(changed))
+
+
+def version(text: str) -> tuple[int, ...]:
+    """`git --version`: (2, 39, 5); empty where it says something else."""
+    found = re.search(r"\d+(\.\d+)+", text)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def left_right(text: str) -> tuple[int, int]:

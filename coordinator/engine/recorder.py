@@ -1,4 +1,4 @@
-"""Where worker events enter: made harmless to a terminal, entered into state and journal, told to reporters."""
+"""Where worker events enter: freed of credentials, made harmless, entered into state and journal, told to reporters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from ..disk import DiskError
 from ..events import Counts, Event, Failure, Heartbeat, LoaderProgress
+from ..redaction import redacted
 from .journal import Journal
 from .state import RunState, reduce
 
@@ -28,9 +30,14 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def clean(event: Event) -> Event:
+    """The event with every text harmless, and without credentials: a worker's words, or a journal's."""
+    return replace(event, **{f.name: _clean(getattr(event, f.name)) for f in fields(event)})
+
+
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return harmless(value)
+        return harmless(redacted(value))
     if isinstance(value, list):
         return [_clean(item) for item in value]
     if isinstance(value, dict):
@@ -44,7 +51,8 @@ def _clean_tally(tally: dict[str, int]) -> dict[str, int]:
     """Rows by reason; reasons that look alike are counted together."""
     clean: dict[str, int] = {}
     for reason, count in tally.items():
-        clean[harmless(reason)] = min(clean.get(harmless(reason), 0) + count, 2**63 - 1)
+        shown = _clean(reason)
+        clean[shown] = min(clean.get(shown, 0) + count, 2**63 - 1)
     return clean
 
 
@@ -53,6 +61,7 @@ class Recorder:
 
     `every`: seconds between two journal lines of a loader's progress. The newest is kept back until then, or until
     anything else happens: the journal of a run of many hours is read in a second.
+    `warn` is told, once, that the journal cannot be written: that ends no run that can go on.
     """
 
     def __init__(
@@ -61,11 +70,10 @@ class Recorder:
         reporters: Sequence[Reporter] = (),
         clock: Callable[[], float] = time.time,
         every: float = 0.0,
+        warn: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.state = RunState()
-        self.journal_trouble = ""
-        """Why the journal is not whole, if it is not."""
-        self._journal = journal
+        self._journal, self._warn, self._warned = journal, warn, False
         self.reporters = list(reporters)
         self._clock, self._every = clock, every
         self._kept: dict[tuple[str, str], tuple[Event, float]] = {}
@@ -77,8 +85,7 @@ class Recorder:
 
     def emit(self, event: Event) -> None:
         """Enter one event."""
-        event = replace(event, **{f.name: _clean(getattr(event, f.name)) for f in fields(event)})
-        at = self._clock()
+        event, at = clean(event), self._clock()
         reduce(self.state, event, at)
         self._keep(event, at)
         for reporter in list(self.reporters):
@@ -103,8 +110,9 @@ class Recorder:
         self._kept.clear()
 
     def _note(self, event: Event, at: float) -> None:
-        """A journal that cannot be written must not end a run that can go on: it is told once, at the end."""
         try:
             self._journal.append(event, at)
-        except OSError as error:
-            self.journal_trouble = self.journal_trouble or f"{error.strerror}"
+        except DiskError as error:
+            if not self._warned:
+                self._warned = True
+                self._warn(f"{error}. The run goes on, and the journal is made good as soon as it can be written.")

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+HALF_MADE = "initializing"
+"""Git's own lock on a worktree while `add` makes it; it is left over where that was killed."""
+
 
 def same(one: str | Path, other: str | Path) -> bool:
     """Both are one place, links followed, there or not."""
@@ -40,6 +43,14 @@ def named_by(folder: str | Path) -> Path | None:
     return Path(os.path.realpath(folder / Path(record.strip()))) if key == "gitdir" else None
 
 
+def _text(file: Path) -> str:
+    """What stands in a file of git's; nothing where it is not there."""
+    try:
+        return file.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def home_of(record: Path) -> Path | None:
     """The folder that a record names, there or not."""
     try:
@@ -65,6 +76,27 @@ class Records:
     def joined(self, folder: str | Path) -> bool:
         """Folder and record name each other."""
         return named_by(folder) in self.of(folder)
+
+    def half_made(self, folder: str | Path) -> bool:
+        """Whether git was ended while it made the folder: nobody can have worked there yet."""
+        return any(_text(record / "locked") == HALF_MADE for record in self.of(folder))
+
+    def lost(self, folder: str | Path) -> list[str]:
+        """Files that git needs, and that the record of a joined folder no longer has."""
+        record = named_by(folder)
+        return [name for name in ("commondir", "HEAD", "index") if record and not _text(record / name)]
+
+    def put_on(self, folder: str | Path, branch: str) -> None:
+        """Make the record of a folder say that it stands on a branch."""
+        record = named_by(folder)
+        if record:
+            (record / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
+
+    def lead_home(self) -> None:
+        """Make every record say where its repository is; one that does not makes git refuse for all of them."""
+        for record in self.folder.glob("*"):
+            if record.is_dir() and not _text(record / "commondir"):
+                (record / "commondir").write_text("../..\n")
 
     def fit_for(self, folder: Path) -> Path | None:
         """The record that a folder has lost, unless another folder uses it: then this one is a mere copy."""

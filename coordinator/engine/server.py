@@ -10,12 +10,12 @@ import os
 import selectors
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import orjson
 
-from ..control import MAX_REQUEST, Reply, Request, decode_request
+from ..control import MAX_REQUEST, Reply, Request, decode_request, is_private
+from ..disk import naming
 from ..errors import ExitCode, PolecatsError
 from ..events import Event, Heartbeat, LoaderProgress, encode
 from .snapshot import encode_state
@@ -149,25 +149,35 @@ class _Client:
         self.watches = False
 
 
+def answers(path: Path) -> bool:
+    """Whether anybody listens on a socket, if only one that is too busy, or suspended, to take a call."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except (TimeoutError, BlockingIOError):
+            return True
+        except OSError:
+            return False
+    return True
+
+
 def _listen(path: Path) -> socket.socket:
     """A listening socket at `path`, 0600 in a 0700 folder; one that nobody answers is replaced."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.parent.stat()
     except OSError as error:
         raise PolecatsError(f"{path.parent}: {error.strerror}. Set XDG_RUNTIME_DIR to a folder of yours.") from None
-    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+    if not is_private(path.parent):
         raise PolecatsError(f"{path.parent} is not yours alone. Set XDG_RUNTIME_DIR to a folder that is.")
-    if path.exists():
-        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
-            probe.settimeout(1.0)
-            probe.connect(str(path))
-            raise PolecatsError(f"An engine already listens on {path}.", ExitCode.RUNNING)
-        path.unlink()
+    if answers(path):
+        raise PolecatsError(f"An engine already listens on {path}.", ExitCode.RUNNING)
+    path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     before = os.umask(0o177)
     try:
-        listener.bind(str(path))
+        with naming(path):
+            listener.bind(str(path))
     finally:
         os.umask(before)
     listener.listen(8)

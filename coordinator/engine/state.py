@@ -5,6 +5,7 @@ Times come with the events, in seconds since the epoch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from ..events import (
     LoaderProgress,
     LoaderQueued,
     LoaderState,
+    LoaderWaiting,
     LoaderWarned,
     RunFinished,
     RunStarted,
@@ -47,6 +49,15 @@ class LoaderStatus:
     reused: bool = False
     failure: Failure | None = None
     warnings: list[str] = field(default_factory=list)
+    waiting: str = ""
+    """Why it waits or waited last; `until` tells whether it still does."""
+    until: float = 0.0
+    """When the wait ends."""
+
+    def wait(self, at: float) -> str:
+        """`waiting 31 s (429 from the Hub)` while it does, else nothing."""
+        left = self.until - at if self.state in ("OPENING", "STREAMING") else 0.0
+        return f"waiting {math.ceil(left):,} s ({self.waiting})" if left > 0 else ""
 
 
 @dataclass(slots=True)
@@ -131,12 +142,14 @@ def _worker_done(state: RunState, event: WorkerDone, at: float) -> None:
 def _queued(state: RunState, event: LoaderQueued, at: float) -> None:
     status = _status(state, event.loader)
     status.state, status.failure, status.ended, status.reused = "QUEUED", None, None, False
+    status.waiting, status.until = "", 0.0
     state.exit_code = state.ended = None  # a run that had ended is taken up again
 
 
 def _opening(state: RunState, event: LoaderOpening, at: float) -> None:
     status = _status(state, event.loader)
     status.state, status.failure, status.ended = "OPENING", None, None
+    status.waiting, status.until = "", 0.0
     status.started = status.started or at
 
 
@@ -150,6 +163,12 @@ def _progress(state: RunState, event: LoaderProgress, at: float) -> None:
     status.counts, status.bytes_read, status.replayed = event.counts, event.bytes_read, event.replayed
 
 
+def _waiting(state: RunState, event: LoaderWaiting, at: float) -> None:
+    status = _status(state, event.loader)
+    if at + event.seconds >= status.until:  # of two waits the longer one counts
+        status.waiting, status.until = event.reason, at + event.seconds
+
+
 def _warned(state: RunState, event: LoaderWarned, at: float) -> None:
     warnings = _status(state, event.loader).warnings
     if event.sentence not in warnings and len(warnings) < MOST_WARNINGS:
@@ -160,6 +179,7 @@ def _finished(state: RunState, event: LoaderFinished, at: float) -> None:
     status = _status(state, event.loader)
     status.state, status.counts, status.failure = event.state, event.counts, event.failure
     status.reused, status.ended = event.reused, at
+    status.waiting, status.until = "", 0.0
 
 
 def _run_finished(state: RunState, event: RunFinished, at: float) -> None:
@@ -175,6 +195,7 @@ _TABLE: dict[type[Event], Callable[[RunState, Event, float], None]] = {
     LoaderOpening: _opening,  # type: ignore[dict-item]
     LoaderOpened: _opened,  # type: ignore[dict-item]
     LoaderProgress: _progress,  # type: ignore[dict-item]
+    LoaderWaiting: _waiting,  # type: ignore[dict-item]
     LoaderWarned: _warned,  # type: ignore[dict-item]
     LoaderFinished: _finished,  # type: ignore[dict-item]
     RunFinished: _run_finished,  # type: ignore[dict-item]

@@ -19,25 +19,21 @@ from ..events import (
     Counts,
     Event,
     Failure,
-    Heartbeat,
     LoaderFinished,
-    LoaderOpened,
-    LoaderOpening,
-    LoaderProgress,
     LoaderQueued,
     LoaderState,
-    LoaderWarned,
+    LoaderWaiting,
     TrackChanged,
     TrackState,
-    WorkerDone,
     decode,
 )
 from ..worker.spec import WorkerSpec
 from . import policy
 from .executors.base import Executor
+from .limited import Limited
 from .policy import RestartPolicy
 from .recorder import Recorder
-from .work import Work
+from .work import ENDS, Work
 
 TICK = 0.1
 KILL_AFTER = 3.0
@@ -46,9 +42,6 @@ STOP_AFTER = 10.0
 """Seconds that a worker has to reach its next commit when it is asked to stop."""
 IDLE = 3.0
 """Seconds without progress after which a worker no longer counts as busy: another track may start."""
-OF_A_LOADER = LoaderOpening | LoaderOpened | LoaderProgress | LoaderWarned | LoaderFinished | Heartbeat
-ENDS: tuple[LoaderState, ...] = ("DONE", "CAPPED", "EMPTY", "FAILED", "SKIPPED", "STOPPED")
-"""What a worker may say of a loader's end; that it stalled is for the engine to say."""
 LOG_TAIL = 4_000
 
 
@@ -76,6 +69,7 @@ class Supervisor:
         self.works: dict[str, Work] = {}
         self._executor, self._recorder = executor, recorder
         self._restart, self._limits, self._clock = restart, limits, clock
+        self._limited = Limited()
 
     def run(self, specs: Iterable[WorkerSpec], stopping: Callable[[], bool]) -> None:
         """Run until every track has ended, or all have stopped after `stopping()`."""
@@ -131,6 +125,7 @@ class Supervisor:
             self._unstartable(work, f"no process can be started: {error.strerror or error}", now)
             return
         work.begin(worker, now)
+        self._limited.tell(worker, now)
         self.selector.register(worker.fileno(), selectors.EVENT_READ, lambda: self._hear(work))
         self._change(work, "RUNNING", pid=worker.pid)
 
@@ -150,31 +145,23 @@ class Supervisor:
             self._enter(work, event)
 
     def _enter(self, work: Work, event: Event) -> None:
-        if not self._may_say(work, event):
+        now = self._clock()
+        if not work.may_say(event, lambda name: self._recorder.state.loaders[name].state == "STOPPED"):
             return
         if not work.said_done:
-            work.hear(event, self._clock())
-        if isinstance(event, LoaderFinished):
-            self._finished(work, event)
+            work.hear(event, now)
+        if isinstance(event, LoaderWaiting) and event.shared:
+            others = [one.worker for one in self.works.values() if one.worker is not None and one is not work]
+            self._limited.enter(event, now, others)
+        elif isinstance(event, LoaderFinished):
+            self._finished(work, event, now)
         self._recorder.emit(event)
 
-    def _may_say(self, work: Work, event: Event) -> bool:
-        """A worker speaks for the loaders that it was given, until they have ended."""
-        if isinstance(event, WorkerDone):
-            return event.track == work.track
-        if not isinstance(event, OF_A_LOADER) or (isinstance(event, LoaderFinished) and event.state not in ENDS):
-            return False
-        if work.waits_for(event.loader) or (isinstance(event, Heartbeat) and not event.loader):
-            return True
-        stopped = event.loader in {work.name(loader) for loader in work.spec.loaders} and (
-            self._recorder.state.loaders[event.loader].state == "STOPPED"
-        )
-        return stopped and isinstance(event, LoaderFinished)  # its last word has the counts
-
-    def _finished(self, work: Work, event: LoaderFinished) -> None:
+    def _finished(self, work: Work, event: LoaderFinished, now: float) -> None:
         if event.state == "STOPPED" or event.loader in work.asked:
             return
-        if self._restart.again(event.failure, work.failed(event.loader, event.counts.read)):
+        again = self._restart.again(event.failure, work.failed(event.loader, event.counts.read))
+        if again and self._limited.left(now) <= work.spec.longest_wait:
             work.retrying.add(event.loader)
         else:
             work.drop(event.loader)
@@ -184,7 +171,7 @@ class Supervisor:
     def _watch(self, work: Work, now: float) -> None:
         if work.worker is None:
             return
-        idle = now - work.progress_at
+        idle = work.idle.seconds(now)
         if work.ending_since is not None:
             if now - work.ending_since > KILL_AFTER:
                 work.worker.kill()
@@ -196,7 +183,7 @@ class Supervisor:
                 self._terminate(work, now)  # what is committed is kept
         elif idle > self._limits.stall_timeout:
             self._hear(work)  # an engine that was suspended itself wakes up with nothing heard
-            if work.progress_at < now:
+            if work.idle.seconds(now) > self._limits.stall_timeout:
                 work.stalled_for = idle
                 self._terminate(work, now)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from ..events import (
@@ -12,11 +12,19 @@ from ..events import (
     LoaderOpened,
     LoaderOpening,
     LoaderProgress,
+    LoaderState,
+    LoaderWaiting,
+    LoaderWarned,
     TrackState,
     WorkerDone,
 )
+from ..worker.idle import Idle
 from ..worker.spec import LoaderSpec, WorkerSpec
 from .executors.base import Worker
+
+OF_A_LOADER = LoaderOpening | LoaderOpened | LoaderProgress | LoaderWaiting | LoaderWarned | LoaderFinished | Heartbeat
+ENDS: tuple[LoaderState, ...] = ("DONE", "CAPPED", "EMPTY", "FAILED", "SKIPPED", "STOPPED")
+"""What a worker may say of a loader's end; that it stalled is for the engine to say."""
 
 
 @dataclass(slots=True)
@@ -49,7 +57,7 @@ class Work:
     """When the worker was asked to stop."""
     stalled_for: float = 0.0
     progress: tuple[int, ...] = ()
-    progress_at: float = 0.0
+    idle: Idle = field(default_factory=Idle)
     ending_since: float | None = None
 
     @property
@@ -75,7 +83,7 @@ class Work:
         """A worker has been started."""
         self.worker, self.loader, self.opening, self.said_done = worker, "", False, False
         self.stopping, self.stalled_for, self.ending_since, self.until = False, 0.0, None, None
-        self.progress, self.progress_at = (), now
+        self.progress, self.idle = (), Idle(now, now)
         self.retrying.clear()
         self.asked.clear()
 
@@ -96,30 +104,48 @@ class Work:
         self.furthest[name] = max(read, self.furthest.get(name, -1))
         return self.attempts[name]
 
+    def may_say(self, event: Event, stopped: Callable[[str], bool]) -> bool:
+        """A worker speaks for the loaders that it was given, until they have ended; one that was `stopped` has a
+        last word, with its counts."""
+        if isinstance(event, WorkerDone):
+            return event.track == self.track
+        if not isinstance(event, OF_A_LOADER) or (isinstance(event, LoaderFinished) and event.state not in ENDS):
+            return False
+        if self.waits_for(event.loader) or (isinstance(event, Heartbeat) and not event.loader):
+            return True
+        ours = event.loader in {self.name(loader) for loader in self.spec.loaders}
+        return ours and isinstance(event, LoaderFinished) and stopped(event.loader)
+
     def hear(self, event: Event, now: float) -> None:
         """Follow what the worker says: where it is, and whether it gets on."""
         match event:
             case LoaderOpening(loader=loader):
-                self.loader, self.opening, self.tries, self.progress_at = loader, True, 0, now
+                self.loader, self.opening, self.tries = loader, True, 0
+                self.idle.progress(now)
             case LoaderOpened(loader=loader):
-                self.opening, self.progress_at = False, now
+                self.opening = False
+                self.idle.progress(now)
                 self.begun.add(loader)
             case LoaderProgress(counts=counts, replayed=replayed, bytes_read=taken):
                 self._progress((counts.read, replayed, taken), now)
             case Heartbeat(rows=rows, replayed=replayed, bytes_read=taken):
                 self._progress((rows, replayed, taken), now)
             case LoaderFinished():
-                self.loader, self.opening, self.progress_at = "", False, now
+                self.loader, self.opening = "", False
+                self.idle.progress(now)
             case WorkerDone():
-                self.said_done, self.progress_at = True, now
+                self.said_done, self.idle = True, Idle(now, now)
+            case LoaderWaiting(seconds=seconds):
+                self.idle.wait(now, min(seconds, self.spec.longest_wait))
 
     def _progress(self, seen: tuple[int, ...], now: float) -> None:
         if seen != self.progress:
-            self.progress, self.progress_at = seen, now
+            self.progress = seen
+            self.idle.progress(now)
 
     def busy(self, now: float, patience: float) -> bool:
         """Whether its worker uses a core: it is starting or has got on within `patience` seconds."""
-        return self.worker is not None and now - self.progress_at < patience
+        return self.worker is not None and not self.idle.waiting(now) and self.idle.seconds(now) < patience
 
     def drop(self, name: str) -> None:
         """A loader has ended for good."""

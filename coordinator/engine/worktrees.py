@@ -1,4 +1,4 @@
-"""Git's room, the only one that knows it: a checkout a track, on a branch of its own.
+"""A checkout a track, on a branch of its own.
 
 One law: whatever stands in a checkout stays. Nothing is forced, nothing of a user's is deleted; what is in the way
 is renamed, and said.
@@ -14,102 +14,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from ..errors import PolecatsError
 from ..paths import NAME
 from . import porcelain
-from .porcelain import ALWAYS, READING, SETTINGS, State
+from .porcelain import ALWAYS, State
 from .porcelain import Worktree as Worktree
-from .records import Records, same, set_aside
+from .records import Records, filled, same, set_aside
+from .repository import FOLDER, enclosed, ignore_checkouts, output, run, state
 
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git on the PATH, importing must not fail
-
-FOLDER = "worktrees"
-OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE")
-"""Set where polecats is called from a git hook; they would win over the folder that every call here names."""
 PATIENCE = 60.0
 
 _in_process = threading.RLock()
-
-
-def _run(folder: Path, *arguments: str | Path, env: dict[str, str] = READING) -> tuple[int, str, str]:
-    """(exit code, stdout, stderr) of one git command: no prompt, no editor, no hook, no child that stays."""
-    import git
-
-    for name in OF_A_HOOK:
-        os.environ.pop(name, None)
-    command = ["git", "-C", str(folder), *SETTINGS, *map(str, arguments)]
-    try:
-        code, out, err = git.Git(folder).execute(command, env=env, with_extended_output=True, with_exceptions=False)
-    except git.GitCommandNotFound:
-        raise PolecatsError("Git is not installed, or not on the PATH: install git 2.30 or newer.") from None
-    return int(code), str(out), str(err)
-
-
-def _git(folder: Path, *arguments: str | Path, env: dict[str, str] = READING) -> str:
-    code, out, err = _run(folder, *arguments, env=env)
-    if code:
-        raise PolecatsError(porcelain.refusal(str(folder), err))
-    return out
-
-
-def _state(folder: Path, *paths: str) -> State:
-    options = ("--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--no-renames")
-    return porcelain.state(_git(folder, "status", *options, "--", *paths))
-
-
-def _enclosed(root: Path, top: str) -> PolecatsError:
-    return PolecatsError(porcelain.enclosed(str(root), top, tracked=bool(_git(root, "ls-files", "--", "."))))
-
-
-def _ignore_checkouts(root: Path) -> None:
-    """`git add -A` would take a checkout for a submodule."""
-    if _run(root, "check-ignore", "--quiet", "--", f"{FOLDER}/track/file")[0] == 0:
-        return
-    exclude = root / _git(root, "rev-parse", "--git-path", "info/exclude")
-    exclude.parent.mkdir(parents=True, exist_ok=True)
-    with exclude.open("a") as out:
-        out.write(f"\n/{FOLDER}/\n")
-
-
-def checkout_state(folder: Path) -> dict[str, Any] | None:
-    """{commit, branch, dirty} of the checkout that holds `folder`, or None where git does not know it."""
-    try:
-        at = _state(folder)
-    except PolecatsError:
-        return None  # no repository, or no git
-    return {"commit": at.commit, "branch": at.branch, "dirty": bool(at.changed)} if at.commit else None
-
-
-def init(root: Path) -> str:
-    """Makes a downloaded folder a repository with one commit of everything not ignored; says what it did."""
-    root = root.resolve()
-    if _needs_repository(root):
-        _git(root, "init", "--quiet", "-b", "main", env=ALWAYS)
-    elif _state(root, FOLDER).commit:
-        return f"{root} is a git repository already; nothing was changed."
-    _ignore_checkouts(root)
-    _git(root, "add", "--all", env=ALWAYS)
-    nameless = any(_run(root, "var", f"GIT_{who}_IDENT")[0] for who in ("AUTHOR", "COMMITTER"))
-    identity = ("-c", "user.name=polecats", "-c", "user.email=polecats@localhost") if nameless else ()
-    what = ("--quiet", "--no-verify", "--allow-empty", "-m", "Everything as it was downloaded")
-    _git(root, *identity, "commit", *what, env=ALWAYS)
-    files = porcelain.counted(_git(root, "ls-files", "-z").count("\0"), "file")
-    return f"{root} is a git repository now: {files} in one commit on branch {_state(root, FOLDER).branch}."
-
-
-def _needs_repository(root: Path) -> bool:
-    code, top, err = _run(root, "rev-parse", "--show-toplevel")
-    if code and not porcelain.is_nowhere(err):
-        raise PolecatsError(porcelain.refusal(str(root), err))
-    if code or same(top, root):
-        return bool(code)
-    if _git(root, "ls-files", "--", "."):
-        raise _enclosed(root, top)
-    return True
 
 
 class WorktreeManager:
@@ -125,9 +43,10 @@ class WorktreeManager:
         """
         self._check_name(track)
         with self._alone():
+            self._records.lead_home()
             self._check_place()
             main = self._main(track)
-            _ignore_checkouts(self.root)
+            ignore_checkouts(self.root)
             notes = self._stand(track, main)
             tree = self._describe(track, main)
             if tree.behind and not tree.ahead and not tree.dirty and tree.branch == f"polecat/{track}":
@@ -139,10 +58,29 @@ class WorktreeManager:
         there = self._records.joined(self._folder(track))
         return self._describe(track, self._main(track)) if there else None
 
+    def fault(self, track: str) -> str | None:
+        """What `ensure` has to mend before the checkout can be used, in words, or None; changes nothing."""
+        folder = self._folder(track)
+        if self._records.half_made(folder):
+            return "is half made: git was ended while it made it"
+        if self._records.joined(folder):
+            lost = self._records.lost(folder)
+            return f"is unusable: git has lost {', '.join(lost)} of it" if lost else None
+        if not filled(folder) and not folder.is_file():
+            return "is gone, and git still has a record of it" if self._records.of(folder) else None
+        if self._records.fit_for(folder):
+            return "is cut off from git's record of it: the repository was moved or copied, or its .git file is gone"
+        return "is no checkout of this repository: it will be renamed, and nothing in it changed"
+
+    def main(self) -> State:
+        """The root's commit and branch, and what is uncommitted in the tracks there; changes nothing."""
+        _ = self._records  # a root that is no repository of its own is told of
+        return self._main("")
+
     def diff(self, track: str, most: int = 200_000) -> str:
         """What is not committed in a track's checkout, as text, cut behind `most` characters; changes nothing."""
         limit = ("-c", "core.bigFileThreshold=512k")  # larger files are said to differ, not read
-        text = _git(self._folder(track), *limit, "diff", "--no-color", "--no-ext-diff", "--no-textconv", "HEAD", "--")
+        text = output(self._folder(track), *limit, "diff", "--no-color", "--no-ext-diff", "--no-textconv", "HEAD", "--")
         return text[:most]
 
     def list(self) -> list[Worktree]:
@@ -153,9 +91,9 @@ class WorktreeManager:
     @cached_property
     def _records(self) -> Records:
         """Asked for first by every public method: a root that is no repository is told of before anything is done."""
-        top, _, common = _git(self.root, "rev-parse", "--show-toplevel", "--git-common-dir").rpartition("\n")
+        top, _, common = output(self.root, "rev-parse", "--show-toplevel", "--git-common-dir").rpartition("\n")
         if not same(top, self.root):
-            raise _enclosed(self.root, top)
+            raise enclosed(self.root, top)
         return Records(self.root / common)
 
     @contextmanager
@@ -171,7 +109,7 @@ class WorktreeManager:
             raise PolecatsError(f"The checkouts cannot be written: {error.strerror} ({error.filename}).") from None
 
     def _check_name(self, track: str) -> None:
-        if not NAME.fullmatch(track) or _run(self.root, "check-ref-format", "--branch", f"polecat/{track}")[0]:
+        if not NAME.fullmatch(track) or run(self.root, "check-ref-format", "--branch", f"polecat/{track}")[0]:
             raise PolecatsError(f"{track!r} is no name for a track: lower-case letters, digits, _ and - only.")
 
     def _check_place(self) -> None:
@@ -180,9 +118,16 @@ class WorktreeManager:
         if self.root.parent.name == FOLDER and any(same(entry.path, home) for entry in self._entries()):
             raise PolecatsError(f"{self.root} is the checkout of a track; run this in {home}.")
 
+    def _check_home(self, folder: Path) -> None:
+        """A configuration can send git to other files than those that stand in the checkout."""
+        top = output(folder, "rev-parse", "--show-toplevel")
+        if not same(top, folder):
+            what = f"git config there takes the files of {folder} to be in {top}; if that is a mistake"
+            raise PolecatsError(f"{what}: git -C {shlex.quote(str(folder))} config --worktree --unset core.worktree")
+
     def _main(self, track: str) -> State:
         """The root's commit and branch, and what is uncommitted in the track there."""
-        main = _state(self.root, f"tracks/{track}")
+        main = state(self.root, f"tracks/{track}")
         if main.commit is None:
             raise PolecatsError(f"{self.root} has no commit to make checkouts from: `polecats init` makes the first.")
         return main
@@ -191,28 +136,37 @@ class WorktreeManager:
         return self.root / FOLDER / track
 
     def _entries(self) -> tuple[porcelain.Entry, ...]:
-        return porcelain.worktrees(_git(self.root, "worktree", "list", "--porcelain"))
+        return porcelain.worktrees(output(self.root, "worktree", "list", "--porcelain"))
 
     def _stand(self, track: str, main: State) -> tuple[str, ...]:
         """A checkout stands in the track's folder when this returns; says what that took."""
         folder, branch = self._folder(track), f"polecat/{track}"
         notes = self._clear_half_made(folder)
         if self._records.joined(folder):
-            return notes
+            return (*notes, *self._complete(folder, branch))
         if os.path.lexists(folder):
             if self._rejoin(folder):
                 return (*notes, f"{folder} is registered with git again; what was in it is kept")
             notes += set_aside(folder)
         notes += self._forget(folder, branch)
-        known = not _run(self.root, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}")[0]
+        known = not run(self.root, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}")[0]
         new, start = ((), branch) if known else (("--no-track", "-b", branch), str(main.commit))
-        _git(self.root, "worktree", "add", "--quiet", *new, "--", folder, start, env=ALWAYS)
+        output(self.root, "worktree", "add", "--quiet", *new, "--", folder, start, env=ALWAYS)
         return notes
 
+    def _complete(self, folder: Path, branch: str) -> tuple[str, ...]:
+        """Make what a record has lost; without an index, git takes every file for a new one."""
+        lost = self._records.lost(folder)
+        if "HEAD" in lost:
+            self._records.put_on(folder, branch)
+        if "index" in lost:
+            output(folder, "reset", "--quiet", env=ALWAYS)
+        return (f"git had lost {', '.join(lost)} of {folder}; made again, and what was in it is kept",) if lost else ()
+
     def _clear_half_made(self, folder: Path) -> tuple[str, ...]:
-        if not any(same(entry.path, folder) and entry.half_made for entry in self._entries()):
+        if not self._records.half_made(folder):
             return ()
-        _git(self.root, "worktree", "unlock", "--", folder, env=ALWAYS)
+        output(self.root, "worktree", "unlock", "--", folder, env=ALWAYS)
         return set_aside(folder) if os.path.lexists(folder) else ()
 
     def _rejoin(self, folder: Path) -> bool:
@@ -221,7 +175,7 @@ class WorktreeManager:
         if record is None:
             return False
         (folder / ".git").write_text(f"gitdir: {record}\n", errors="surrogateescape")
-        _git(self.root, "worktree", "repair", "--", folder, env=ALWAYS)
+        output(self.root, "worktree", "repair", "--", folder, env=ALWAYS)
         return self._records.joined(folder)
 
     def _forget(self, folder: Path, branch: str) -> tuple[str, ...]:
@@ -238,19 +192,20 @@ class WorktreeManager:
                 raise PolecatsError(f"{entry.path} is gone, but locked; to let it go: git worktree unlock {where}")
             for record in self._records.of(entry.path):
                 self._records.point(record, folder)  # in a copied repository it names a folder of the original
-                _git(self.root, "worktree", "remove", "--", folder, env=ALWAYS)
+                output(self.root, "worktree", "remove", "--", folder, env=ALWAYS)
         return tuple(f"the checkout at {entry.path} was gone; {branch} is checked out again" for entry in kept)
 
     def _describe(self, track: str, main: State) -> Worktree:
         folder = self._folder(track)
-        at = _state(folder)
+        self._check_home(folder)
+        at = state(folder)
         sides = f"{main.commit}...{at.commit or main.commit}"
-        behind, ahead = porcelain.left_right(_git(folder, "rev-list", "--left-right", "--count", sides, "--"))
+        behind, ahead = porcelain.left_right(output(folder, "rev-list", "--left-right", "--count", sides, "--"))
         return porcelain.worktree(track, folder, at, main, (ahead, behind))
 
     def _fast_forward(self, tree: Worktree, main: State) -> Worktree:
         options = ("--ff-only", "--no-verify-signatures", "--no-overwrite-ignore", "--quiet")
-        code, _, err = _run(tree.path, "merge", *options, str(main.commit), env=ALWAYS)
+        code, _, err = run(tree.path, "merge", *options, str(main.commit), env=ALWAYS)
         said = f" failed: {porcelain.complaint(err)}" if code else f"ed by {porcelain.counted(tree.behind, 'commit')}"
         now = self._describe(tree.track, main)
         return replace(now, notes=(*now.notes, f"fast-forward{said}"))

@@ -19,6 +19,6 @@ def json_reporter(event: Event, state: RunState, at: float) -> None:
 
 def json_line(value: dict[str, Any]) -> None:
     """One JSON object on stdout."""
-    with suppress(BrokenPipeError):  # nobody reads any more: no reason to end a run
+    with suppress(OSError):  # nobody reads any more, or the disk is full: no reason to end a run
         sys.stdout.write(orjson.dumps(value).decode() + "\n")
         sys.stdout.flush()

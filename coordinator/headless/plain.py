@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from ..engine.state import LoaderStatus, RunState
-from ..events import Event, LoaderFinished, LoaderOpened, LoaderProgress, LoaderWarned, TrackChanged
+from ..events import Event, LoaderFinished, LoaderOpened, LoaderProgress, LoaderWaiting, LoaderWarned, TrackChanged
 
 EVERY = 5.0
 """Seconds between two progress lines of a loader."""
@@ -34,6 +34,8 @@ class PlainReporter:
             case TrackChanged(track=track, state=now, note=note) if note or now in ("BACKOFF", "FATAL"):
                 pause = f", again in {event.until - at:.0f} s" if event.until else ""
                 self._line(at, track, f"{now if now != 'PENDING' else 'note'}{pause}: {note}".rstrip(": "))
+            case LoaderWaiting(loader=name) if wait := state.loaders[name].wait(at):
+                self._line(at, name, wait)
             case LoaderWarned(loader=name, sentence=sentence):
                 self._line(at, name, f"note: {sentence}")
             case LoaderFinished(loader=name):
@@ -54,7 +56,7 @@ class PlainReporter:
 
     def _line(self, at: float, name: str, text: str) -> None:
         clock = time.strftime("%H:%M:%S", time.localtime(at))
-        with suppress(BrokenPipeError):  # nobody reads any more: no reason to end a run
+        with suppress(OSError):  # nobody reads any more, or the log's disk is full: no reason to end a run
             sys.stderr.write(f"{clock}  {name:<32}  {text}\n")
             sys.stderr.flush()
 

@@ -69,7 +69,7 @@ def progress_table(state: RunState, at: float) -> Table:
         counts = status.counts
         table.add_row(
             name,
-            _state(status),
+            _state(status, at),
             _count(counts.samples),
             _count(status.rows),
             _count(round(rate(status, at))) if status.state == "STREAMING" else "",
@@ -79,8 +79,8 @@ def progress_table(state: RunState, at: float) -> Table:
     return table
 
 
-def summary_table(state: RunState, merged: Merged | None, width: int = MIN_WIDTH) -> Table:
-    """How each loader ended, and what of it is in the file; a narrow one has fewer columns, not cut ones."""
+def summary_table(state: RunState, merged: Merged | None, at: float, width: int = MIN_WIDTH) -> Table:
+    """How each loader stands at a time, and what of it is in the file; a narrow one has fewer columns, not cut ones."""
     narrow = width < NARROW
     columns = ("loader", "state", "accepted", "rejected", "kept", "note")
     wide = ("loader", "state", "rows", "accepted", "skipped", "rejected", "kept", "duplicates", "note")
@@ -91,7 +91,7 @@ def summary_table(state: RunState, merged: Merged | None, width: int = MIN_WIDTH
         cells = [_count(counts.read), _count(counts.accepted), _count(counts.skips), _count(counts.rejects)]
         cells += [f"{tally.kept:,}", _count(tally.duplicates)] if tally else ["", ""]
         cells = [cells[1], cells[3], cells[4]] if narrow else cells
-        table.add_row(name, _state(status), *cells, Text(_note(status, tally)))
+        table.add_row(name, _state(status, at), *cells, Text(status.wait(at) or _note(status, tally)))
     return table
 
 
@@ -107,7 +107,9 @@ def merge_table(merged: Merged) -> Table:
     return table
 
 
-def _state(status: LoaderStatus) -> Text:
+def _state(status: LoaderStatus, at: float) -> Text:
+    if status.wait(at):
+        return Text("WAITING", style="yellow")
     return Text(status.state, style=_STYLES.get(status.state, ""))
 
 

@@ -7,11 +7,13 @@ It names the files explicitly, one config a tier, and gives `arguments` and `met
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from . import manifest as manifests
+from .output import write_text
 
 MARKER = "<!-- written by polecats; a card without this line is left alone -->"
 _FEATURES = """\
@@ -55,9 +57,7 @@ def write(output: Path) -> Path:
     if path.exists() and MARKER not in path.read_text(encoding="utf-8", errors="replace"):
         path = folder / f"{output.stem}.card.md"
     text = card([manifest for manifest in found if manifest and (folder / manifest["file"]).is_file()])
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, text)
     return path
 
 
@@ -109,4 +109,10 @@ def _row(loader: Mapping[str, Any]) -> str:
         if flag
     ]
     cells = [f"{loader['track']}/{loader['loader']}", source["id"], str(source["revision"])[:12], source["licence"]]
-    return "| " + " | ".join([*cells, ", ".join(notes), f"{loader['read']:,}", f"{loader['kept']:,}"]) + " |"
+    cells = [*map(_cell, cells), ", ".join(notes), f"{loader['read']:,}", f"{loader['kept']:,}"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(text: str) -> str:
+    """A text of a loader's, as text: no column, line or markup of its own."""
+    return re.sub(r"([\\`*_{}\[\]<>()#|!])", r"\\\1", " ".join(text.split()))

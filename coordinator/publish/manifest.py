@@ -13,8 +13,9 @@ import orjson
 from ..contract.scope import LEXICON_VERSION
 from ..errors import ExitCode, PolecatsError
 from ..worker.fingerprint import contract_version
-from .inputs import Input
+from .inputs import Input, fits_a_source
 from .merge import Merged
+from .output import holds, previous_of, write_text
 from .selection import Tally
 
 FORMAT = 1
@@ -72,21 +73,42 @@ def _loader(item: Input, tally: Tally) -> dict[str, Any]:
     }
 
 
-def write(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Write a manifest atomically."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as out:
-        json.dump(manifest, out, indent=1, ensure_ascii=False)
-        out.write("\n")
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(path)
+def prepare(output: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest of a file that is about to appear; `put` gives it its name."""
+    write_text(_pending(output), json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+
+
+def put(output: Path) -> None:
+    """The prepared manifest is the file's from now on."""
+    _pending(output).replace(manifest_path(output))
+
+
+def settle(output: Path) -> None:
+    """What a merge that ended too early left: its manifest, if its file came; it goes if the file never did."""
+    pending = _read(_pending(output))
+    if pending is not None and holds(output, pending["bytes"], pending["sha256"]):
+        put(output)
+    else:
+        _pending(output).unlink(missing_ok=True)
+
+
+def unsettled(output: Path) -> bool:
+    """Whether a merge that ended too early left a manifest."""
+    return _pending(output).exists()
+
+
+def _pending(output: Path) -> Path:
+    return output.with_name(f".{manifest_path(output).name}.next")
 
 
 def read(output: Path) -> dict[str, Any] | None:
     """The manifest of a published file, or None where there is none, or something else that is called so."""
+    return _read(manifest_path(output))
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     try:
-        manifest = orjson.loads(manifest_path(output).read_bytes())
+        manifest = orjson.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
     return manifest if _is_ours(manifest) else None
@@ -98,23 +120,50 @@ def _is_ours(manifest: Any) -> bool:
         isinstance(manifest, dict)
         and manifest.get("format") == FORMAT
         and all(isinstance(manifest.get(key), str) for key in ("file", "tier", "sha256", "contract"))
-        and isinstance(manifest.get("rows"), int)
+        and all(isinstance(manifest.get(key), int) for key in ("rows", "bytes"))
         and isinstance(manifest.get("source"), dict)
         and isinstance(manifest.get("loaders"), list)
-        and all(isinstance(loader, dict) and loader.keys() >= _LOADER_KEYS for loader in manifest["loaders"])
-        and all(isinstance(loader["source"], dict) for loader in manifest["loaders"])
+        and all(map(_is_loader, manifest["loaders"]))
+    )
+
+
+def _is_loader(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.keys() >= _LOADER_KEYS
+        and all(isinstance(entry[key], int) for key in ("read", "kept"))
+        and isinstance(entry["source"], dict)
+        and (not entry["kept"] or fits_a_source(entry["source"]))
     )
 
 
 def check_replaceable(output: Path, kind: str, replace: bool) -> None:
     """Raises `PolecatsError` where `output` is something that a merge of this source kind must not replace."""
-    if replace or not output.exists():
+    if replace or not os.path.lexists(output):
         return
-    manifest = read(output)
-    if manifest is None:
+    known = [found for path in (manifest_path(output), _pending(output)) if (found := _read(path))]
+    standing = next((found for found in known if _untouched(output, found)), None)
+    if not known:
         what = "has no manifest, so it is not known to be polecats'"
-    elif manifest["source"].get("kind") != kind:
-        what = f"was made from {manifest['source'].get('kind')}, not from {kind}"
+    elif standing is None:
+        what = f"is not what was merged: it was changed since, says {manifest_path(output).name}"
+    elif standing["source"].get("kind") != kind:
+        what = f"was made from {standing['source'].get('kind')}, not from {kind}"
     else:
         return
-    raise PolecatsError(f"{output} {what}. Say --replace, or choose another file with --output.", ExitCode.REFUSED)
+    raise PolecatsError(
+        f"{output} {what}. Say --replace (it is then kept as {previous_of(output).name}), or choose another file with "
+        "--output.",
+        ExitCode.REFUSED,
+    )
+
+
+def _untouched(output: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether the file is what was merged. One written after its manifest is read and compared."""
+    try:
+        file, beside = output.stat(), manifest_path(output).stat()
+    except OSError:
+        return holds(output, manifest["bytes"], manifest["sha256"])
+    if file.st_size == manifest["bytes"] and file.st_mtime_ns <= beside.st_mtime_ns:
+        return True
+    return holds(output, manifest["bytes"], manifest["sha256"])

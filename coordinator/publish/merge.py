@@ -7,24 +7,22 @@ Damaged keys cost nothing: they are read from their part's lines.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from ..contract.audit import Auditor
+from ..disk import FULL, DiskError, free_bytes
 from ..errors import ExitCode, PolecatsError
 from ..worker.fingerprint import contract_version
-from ..worker.parts import PartFile
+from ..worker.parts import COMMITS, PartFile
 from .inputs import Input
-from .selection import Selection, Tally, key_of, parts_of, read_keys, read_part, stands
+from .output import holds, put, temporary
+from .place import check_room
+from .selection import Selection, Tally, keys_of, parts_of, read_keys, read_part, stands
 
 
 @dataclass(slots=True)
@@ -84,15 +82,16 @@ def merge(
 ) -> Merged:
     """Write `output` from the inputs' committed parts. Nothing is at `output` unless all of it is.
 
-    `announce` is called when the file is complete and has not appeared yet: the manifest is written there, so that
-    no file of ours ever stands without one, whenever the process is killed.
+    `announce` is called when the file is complete and has not appeared yet: the manifest is prepared there, so that
+    no file of ours ever stands without one that tells of it, whenever the process is killed.
 
-    Raises `PolecatsError` for damaged parts (unless told to leave them out), nothing to merge, an output that
-    cannot be written, a full disk; the file that was there before stays.
+    Raises `PolecatsError` for damaged parts and records (unless told to leave them out), nothing to merge, an output
+    that cannot be written, a full disk; the file that was there before stays.
     """
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with _temporary(output) as (out, path):
+        check_room(output, needed(inputs, quotas, enough=free_bytes(output.parent)))
+        with temporary(output) as (out, path):
             merged = _pass(inputs, quotas, out.write, progress)
             _settle_damaged(merged, leave_out_damaged)
             if not merged.rows:
@@ -101,36 +100,13 @@ def merge(
             os.fsync(out.fileno())
             path.chmod(0o644)
             announce(merged)
-            _put(path, output, merged)
+            if not holds(output, merged.bytes, merged.sha256):
+                merged.notes += filter(None, [put(path, output)])
         return merged
+    except BrokenPipeError:
+        raise  # of who listens to `progress`, not of the output
     except OSError as error:
         raise _cannot_write(error, output, inputs) from None
-
-
-@contextmanager
-def _temporary(output: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A file beside `output` that is gone at the end unless it was renamed.
-
-    A lock marks it as being written: what a killed merge left has none, and is removed here.
-    """
-    for path in output.parent.iterdir():
-        if path.name.startswith(f".{output.name}.") and path.name.endswith(".tmp"):
-            _remove_abandoned(path)
-    handle, name = tempfile.mkstemp(prefix=f".{output.name}.", suffix=".tmp", dir=output.parent)
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            with suppress(OSError):  # a file system without locks: what is left behind is then not removed either
-                fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield out, path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _remove_abandoned(path: Path) -> None:
-    with suppress(OSError), path.open("rb") as left:
-        fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink()
 
 
 def _pass(inputs: Sequence[Input], quotas: Mapping[str, int] | None, write: Write, progress: Progress) -> Merged:
@@ -153,6 +129,8 @@ def _pass(inputs: Sequence[Input], quotas: Mapping[str, int] | None, write: Writ
         merged.rows += tally.kept
         if not tally.closes():
             raise AssertionError(f"the balance of {item.name} does not close: {tally}")
+        if not item.counts.closes():
+            merged.notes.append(f"{item.name}: the counts in its last commit do not add up; its rows are not concerned")
     merged.sha256 = digest.hexdigest()
     return merged
 
@@ -172,19 +150,19 @@ def _choose(
     A part is read where its bytes are wanted (`whole`, and there is room) or its lines decide. Nothing of the
     others is published: it is enough that they stand.
     """
-    known = read_keys(item, keys)
+    known = read_keys(item, keys, part.rows)
     by_lines = known is None or (room != 0 and selection.needs_ids(item))
     wanted = by_lines or (whole and room != 0)
     data = read_part(item, part) if wanted else b""
-    if data is None or not (wanted or stands(item, part)):
+    lines = data.splitlines(keepends=True) if by_lines and data else []
+    if known is None and data is not None:
+        known = keys_of(lines)
+        if known is not None and notes is not None:
+            notes.append(f"{item.name}/{keys.name} is damaged; the lines of its part are sound and tell the same")
+    if known is None or data is None or not (wanted or stands(item, part)):
         tally.damaged += part.rows
         tally.damaged_parts.append(part.name)
         return b""
-    lines = data.splitlines(keepends=True) if by_lines else []
-    if known is None:
-        known = [key_of(line) for line in lines]
-        if notes is not None:
-            notes.append(f"{item.name}/{keys.name} is damaged; the lines of its part are sound and tell the same")
     kept = selection.decide(item, known, lines if selection.needs_ids(item) else None, room, tally)
     return _published(item, part, data, kept) if whole and kept else b""
 
@@ -217,66 +195,38 @@ def _check_again(item: Input, part: PartFile, lines: list[bytes], kept: list[int
 
 def _settle_damaged(merged: Merged, leave_out: bool) -> None:
     """Move damaged parts aside, so that nothing takes them for sound and a person can look at them; refuse, or not."""
-    paths = merged.damaged
+    paths, cut = merged.damaged, [item for item in merged.inputs if item.cut and not item.left_out]
     for path in paths:
         with suppress(OSError):  # not there, or not ours to move: it is found damaged each time
             path.replace(path.with_name(f"{path.name}.damaged"))
-    if not paths:
+    found = [f"{path} is damaged" for path in paths] + [f"{item.folder / COMMITS}: {item.cut}" for item in cut]
+    if not found:
         return
-    names = [str(path) for path in paths]
     if leave_out:
-        merged.notes += [f"left out as told: {name} is damaged" for name in names]
+        merged.notes += [f"left out as told: {what}" for what in found]
         return
+    names = " ".join(item.name for item in merged.inputs if item in cut or merged.tallies[item.name].damaged_parts)
+    kept = f" {len(paths)} damaged part{'s' * (len(paths) > 1)}, kept with the ending .damaged." if paths else ""
     raise PolecatsError(
-        f"{len(names)} damaged part{'s' * (len(names) > 1)}, kept with the ending .damaged: {', '.join(names)}. "
-        "Run the loader again to redo it, or merge with --leave-out-damaged.",
+        f"{'; '.join(found)}.{kept} Redo it with: polecats restart {names}, or merge with --leave-out-damaged.",
         ExitCode.REFUSED,
     )
 
 
-def previous_of(output: Path) -> Path:
-    """Where the file that a merge replaces is kept."""
-    return output.with_name(f"{output.stem}.previous{output.suffix}")
+def needed(inputs: Sequence[Input], quotas: Mapping[str, int] | None = None, enough: int | None = 0) -> int:
+    """About the bytes of the file. What duplicates and quotas leave out is told by keys, and taken for average rows.
 
-
-def _put(temporary: Path, output: Path, merged: Merged) -> None:
-    """Rename the new file to `output`, keeping the old one; at every moment one of the two is whole at `output`."""
-    if output.exists():
-        if _same(output, merged):
-            return
-        _keep(output, temporary.with_suffix(".previous.tmp"))
-        merged.notes.append(f"the file before is kept as {previous_of(output)}")
-    temporary.replace(output)
-    handle = os.open(output.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _keep(output: Path, spare: Path) -> None:
-    """Give the file at `output` its second name without taking the first away."""
-    try:
-        try:
-            os.link(output, spare)
-        except OSError:  # no hard links here
-            shutil.copyfile(output, spare)
-        spare.replace(previous_of(output))
-    finally:
-        spare.unlink(missing_ok=True)  # renaming a link onto a link of the same file leaves both
-
-
-def _same(output: Path, merged: Merged) -> bool:
-    if output.stat().st_size != merged.bytes:
-        return False
-    with output.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest() == merged.sha256
+    Where all parts are less than `enough` (None: any number is), it is theirs, and no key is looked at.
+    """
+    most = {item.name: sum(part.bytes for _, part, _ in parts_of(item)) for item in inputs if not item.left_out}
+    if enough is None or sum(most.values()) <= enough:
+        return sum(most.values())
+    kept = kept_rows(inputs, dict.fromkeys(most, -1) if quotas is None else quotas)
+    rows = {item.name: sum(part.rows for _, part, _ in parts_of(item)) for item in inputs}
+    return sum(size * kept[name] // max(rows[name], 1) for name, size in most.items())
 
 
 def _cannot_write(error: OSError, output: Path, inputs: Sequence[Input]) -> PolecatsError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        needed = sum(part.bytes for item in inputs for _, part, _ in parts_of(item))
-        sentence = f"{output}: the disk is full; the merge needs up to {needed:,} bytes. Free space and merge again."
-    else:
-        sentence = f"{output}: cannot be written: {error.strerror}. Choose another file with --output."
-    return PolecatsError(sentence, ExitCode.REFUSED)
+    refused = error if isinstance(error, DiskError) else DiskError(error, output, needed(inputs, enough=None))
+    remedy = "Free space and merge again" if error.errno in FULL else "Choose another file with --output"
+    return PolecatsError(f"{refused}. {remedy}.", ExitCode.REFUSED)

@@ -38,7 +38,8 @@ def _record(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and {"code", "message", "split", "number"} <= record.keys() else None
+    texts = isinstance(record, dict) and all(isinstance(record.get(key), str) for key in ("code", "message", "split"))
+    return record if texts and isinstance(record.get("number"), int) and "raw" in record else None
 
 
 def sampled(folder: Path, each: int, most_bytes: int = MOST_BYTES) -> list[dict[str, Any]]:

@@ -6,9 +6,12 @@ The outcome depends on the inputs' order and content, never on when a part was w
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from stat import S_ISREG
 
 import orjson
 
@@ -37,37 +40,47 @@ class Tally:
         return self.samples == self.kept + self.duplicates + self.conflicts + self.beyond_quota + self.damaged
 
 
-def read_keys(item: Input, keys: PartFile) -> list[bytes] | None:
-    """The keys of a part, or None where their file is missing or not what was committed (see `key_of`)."""
-    try:
-        data = (item.folder / keys.name).read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(data).hexdigest() != keys.sha256:
+def read_keys(item: Input, keys: PartFile, rows: int) -> list[bytes] | None:
+    """The keys of a part of so many rows, or None where their file is not what was committed (see `keys_of`)."""
+    data = committed(item.folder, keys)
+    if data is None or len(data) != KEY_BYTES * rows:
         return None
     return [data[start : start + KEY_BYTES] for start in range(0, len(data), KEY_BYTES)]
 
 
-def key_of(line: bytes) -> bytes:
-    """The key of a line, from the line alone: what its keys file holds for it."""
-    return bytes.fromhex(orjson.loads(line)["metadata"]["intent_hash"])[:KEY_BYTES]
+def keys_of(lines: list[bytes]) -> list[bytes] | None:
+    """What the keys file of these lines holds, from the lines alone; None where they are no lines of ours."""
+    try:
+        return [bytes.fromhex(orjson.loads(line)["metadata"]["intent_hash"])[:KEY_BYTES] for line in lines]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def read_part(item: Input, part: PartFile) -> bytes | None:
     """A part's bytes, or None where they are missing or not what was committed."""
+    data = committed(item.folder, part)
+    return data if data is not None and data.count(b"\n") == part.rows else None
+
+
+def committed(folder: Path, file: PartFile) -> bytes | None:
+    """The bytes of a committed file. It is a regular file: a link would lead out of the folder, a pipe block."""
     try:
-        data = (item.folder / part.name).read_bytes()
+        handle = os.open(folder / file.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, "rb") as content:
+            status = os.fstat(handle)
+            data = content.read() if S_ISREG(status.st_mode) and status.st_size == file.bytes else b""
     except OSError:
         return None
-    return data if hashlib.sha256(data).hexdigest() == part.sha256 else None
+    return data if hashlib.sha256(data).hexdigest() == file.sha256 else None
 
 
 def stands(item: Input, part: PartFile) -> bool:
     """Whether a part is there in the size that was committed (its bytes are not read)."""
     try:
-        return (item.folder / part.name).stat().st_size == part.bytes
+        status = (item.folder / part.name).lstat()
     except OSError:
         return False
+    return S_ISREG(status.st_mode) and status.st_size == part.bytes
 
 
 class Selection:

@@ -92,7 +92,9 @@ def _check_manifest(path: Path, report: Report) -> None:
             report.manifest_problems.append(f"{name} is not a manifest that this version reads")
         return
     if manifest["sha256"] != report.sha256:
-        report.manifest_problems.append(f"{name} has another SHA-256: the file was changed after its merge")
+        report.manifest_problems.append(
+            f"{name} has another SHA-256: the file was changed after its merge, or a merge was killed"
+        )
     if manifest["rows"] != report.lines:
         report.manifest_problems.append(f"{name} counts {manifest['rows']} rows, the file has {report.lines}")
     for loader in manifest["loaders"]:

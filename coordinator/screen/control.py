@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ..client import ask
 from ..control import Reply, Request, Verb
+from ..disk import naming
 from ..errors import PolecatsError
 from ..paths import Paths
 
@@ -19,8 +20,10 @@ Launch = Callable[[Path, Path, list[str]], object]
 
 def launch(folder: Path, log: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start `polecats ARGUMENTS` in a folder, as an engine in a session of its own: it outlives the terminal."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
+    with naming(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        out = log.open("wb")
+    with out:
         return subprocess.Popen(
             [sys.executable, "-m", "coordinator", *arguments],
             cwd=folder,
@@ -77,6 +80,9 @@ class Control:
         if reply is not None:
             return reply
         if verb in ("restart", "start"):
-            self._launch(self._root, Paths(self._root).engine_log, ["restart", *targets, "--linger"])
+            try:
+                self._launch(self._root, Paths(self._root).engine_log, ["restart", *targets, "--linger"])
+            except OSError as error:
+                return Reply(False, f"No engine can be started: {error}.")
             return Reply(True, "No run was in progress: one starts for it.", list(targets))
         return Reply(False, "No run is in progress.")

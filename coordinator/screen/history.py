@@ -80,6 +80,8 @@ class History:
         key = (counts.read, status.replayed, status.bytes_read)
         if key != trace.key:
             trace.key, trace.moved = key, at
+        if status.wait(at):
+            trace.moved = at
         if status.state not in AT_WORK:
             trace.begun = trace.begun if gained else None
             trace.moved = at

@@ -15,8 +15,10 @@ from .history import AT_WORK
 Mark = Literal["failed", "gated", "stalled", "retry", "running", "queued", "done", "stopped"]
 STALLING = 30.0
 """Seconds without progress after which it is an incident."""
-ONE_CAUSE = ("network", "rate_limited", "auth", "disk_full", "out_of_memory", "worktree")
+ONE_CAUSE = ("network", "rate_limited", "auth", "disk_full", "disk_error", "out_of_memory", "worktree")
 """Classes whose failures have one cause, whatever their sentences say."""
+LONG_WAIT = 10.0
+"""Seconds left of a wait from which on it is an incident: of a shorter one its row tells."""
 _MARKS: dict[LoaderState, Mark] = {
     "QUEUED": "queued",
     "OPENING": "running",
@@ -37,7 +39,7 @@ class Incident:
 
     loaders: tuple[str, ...]
     failure_class: str
-    """A `FailureClass`, or `retrying` for what is tried again by itself."""
+    """A `FailureClass`, or `retrying` and `waiting` for what goes on by itself."""
     sentence: str
     remedy: str
     reproduce: str
@@ -79,6 +81,9 @@ def _incident(state: RunState, name: str, status: LoaderStatus, now: float) -> I
     if will_retry(state, name):
         sentence = f"{track.note}, {again(track, now)}" if track.note else again(track, now)
         return Incident((name,), "retrying", sentence, "", f"polecats check {name}", now, False, "retry")
+    if status.wait(now) and status.until - now > LONG_WAIT:
+        sentence = f"{status.wait(now)}; it goes on by itself"
+        return Incident((name,), "waiting", sentence, "", f"polecats check {name}", now, False, "retry")
     if status.state in AT_WORK and track.idle >= STALLING:
         sentence = f"no record for {minutes(track.idle)}; it is ended where that goes on"
         return Incident((name,), "stalled", sentence, "", f"polecats check {name}", now - track.idle, False, "stalled")

@@ -197,14 +197,15 @@ def _track_row(state: RunState, history: History, now: float, track: str, names:
 
 def _loader_row(state: RunState, history: History, now: float, name: str) -> LoaderRow:
     track, _, loader = name.partition("/")
-    status, mark = state.loaders[name], mark_of(state, name)
+    status = state.loaders[name]
+    mark: Mark = "retry" if status.wait(now) else mark_of(state, name)
     working = status.state in AT_WORK
     return LoaderRow(
         track,
         loader,
         status,
         mark,
-        _word(status, mark),
+        "waiting" if status.wait(now) else _word(status, mark),
         status.counts.read / status.rows if working and status.rows else None,
         history.rate(name, now) if working else 0.0,
         history.idle(name, now) if working else 0.0,
@@ -224,6 +225,8 @@ def _word(status: LoaderStatus, mark: Mark) -> str:
 
 def _reason(status: LoaderStatus, mark: Mark, track: TrackStatus, now: float) -> str:
     """The code for a row; the strip has the sentence, the drawer the whole."""
+    if status.wait(now):
+        return status.wait(now).removeprefix("waiting ")
     if mark == "retry":
         cause = status.failure.failure_class if status.failure else "worker lost"
         return f"{cause}, {again(track, now)}"

@@ -12,7 +12,9 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..disk import FULL, DiskError
 from ..events import Failure, FailureClass
+from ..redaction import redacted
 
 
 class SourceError(Exception):
@@ -34,24 +36,28 @@ REMEDIES: dict[FailureClass, str] = {
     "network": "Check the connection and run again: what is committed is kept.",
     "rate_limited": "Wait a while, or set HF_TOKEN for a higher limit, then run again: what is committed is kept.",
     "disk_full": "Free space on the disk and run again: what is committed is kept.",
+    "disk_error": "Mend that (polecats doctor looks at the disk) and run again: what is committed is kept.",
     "out_of_memory": "Free memory or lower the number of workers, then run again.",
     "loader_bug": "Mend the loader; only it is redone.",
-    "script_unsupported": "The repository needs a loading script: name its data files in the loader's HubSource.",
+    "script_unsupported": "Loading scripts are not run: name data files of the repository in the loader's HubSource.",
     "internal": "This is a fault of polecats: please report it with the traceback.",
 }
 
 
 def failure_of(error: BaseException, tracks: Path, reproduce: str, row: str = "") -> Failure:
     """The failure that `error` stands for; `row` is where the loader stood, `tracks` holds the loaders' code."""
+    detail = redacted("".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode())
     if isinstance(error, SourceError):
-        return Failure(error.failure_class, error.sentence, error.remedy, reproduce=reproduce)
-    failure_class = _classify(error, tracks)
-    detail = "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode()
-    sentence = f"{type(error).__name__}: {_first_line(error)}" + (f" at row {row}" if row else "")
+        return Failure(error.failure_class, error.sentence, error.remedy, detail if error.__cause__ else "", reproduce)
+    if isinstance(error, DiskError):
+        refused: FailureClass = "disk_full" if error.errno in FULL else "disk_error"
+        return Failure(refused, error.sentence, REMEDIES[refused], reproduce="polecats doctor")
+    failure_class = _by_resource(error) or class_of(error) or _by_place(error, tracks) or _by_name(error) or "internal"
+    sentence = f"{type(error).__name__}: {first_line(error)}" + (f" at row {row}" if row else "")
     return Failure(failure_class, sentence, REMEDIES[failure_class], detail, reproduce)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """What the error says, in a line. The Hub's client puts a bare status first and the address two lines on."""
     lines = [line.strip() for line in _text(error).splitlines() if line.strip()]
     first = " ".join(lines[:2]) if hasattr(error, "response") else "".join(lines[:1])
@@ -59,13 +65,14 @@ def _first_line(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """What the error says, as UTF-8 can hold it; nothing where it cannot even say that."""
+    """What the error says, as UTF-8 can hold it and without credentials; nothing where it cannot even say that."""
     with contextlib.suppress(Exception):
-        return str(error).encode("utf-8", "backslashreplace").decode()
+        return redacted(str(error).encode("utf-8", "backslashreplace").decode())
     return ""
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came from, as a traceback shows them."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -73,26 +80,29 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _classify(error: BaseException, tracks: Path) -> FailureClass:
-    chain = list(_chain(error))
-    names = {cls.__name__ for link in chain for cls in type(link).__mro__}
-    text = " ".join(_text(link) for link in chain)
-    return (
-        _by_resource(chain, names)
-        or _by_status(chain, names, text)
-        or ("network" if names & _NETWORK else None)
-        or _by_place(error, tracks)
-        or _by_name(names, text)
-        or "internal"
-    )
+def names_of(error: BaseException) -> set[str]:
+    """The names of the classes of the error and of what it came from: the clients' own are not imported here."""
+    return {cls.__name__ for link in chain_of(error) for cls in type(link).__mro__}
 
 
-def _by_resource(chain: list[BaseException], names: set[str]) -> FailureClass | None:
-    if "MemoryError" in names or "ArrowMemoryError" in names:
+def status_of(error: BaseException) -> int:
+    """The HTTP status that the error came from; 0 for none."""
+    answers = (getattr(link, "response", None) for link in chain_of(error))
+    return next((code for answer in answers if (code := getattr(answer, "status_code", 0))), 0)
+
+
+def class_of(error: BaseException) -> FailureClass | None:
+    """What the Hub or the network has done, if it was one of them."""
+    return _by_status(error) or ("network" if names_of(error) & _NETWORK else None)
+
+
+def _by_resource(error: BaseException) -> FailureClass | None:
+    if names_of(error) & {"MemoryError", "ArrowMemoryError"}:
         return "out_of_memory"
-    if any(isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT) for link in chain):
+    refusals = {link.errno for link in chain_of(error) if isinstance(link, OSError)}
+    if refusals & FULL:
         return "disk_full"
-    return None
+    return "disk_error" if refusals & {errno.EIO, errno.EROFS} else None
 
 
 def _by_place(error: BaseException, tracks: Path) -> FailureClass | None:
@@ -103,16 +113,11 @@ def _by_place(error: BaseException, tracks: Path) -> FailureClass | None:
     return "loader_bug" if inside or own_file else None
 
 
-def _by_status(chain: list[BaseException], names: set[str], text: str) -> FailureClass | None:
-    status = next(filter(None, (getattr(getattr(e, "response", None), "status_code", None) for e in chain)), None)
-    if "GatedRepoError" in names or "gated dataset" in text:
+def _by_status(error: BaseException) -> FailureClass | None:
+    names, status = names_of(error), status_of(error)
+    if "GatedRepoError" in names or any("gated dataset" in _text(link) for link in chain_of(error)):
         return "gated"
-    if names & {
-        "RepositoryNotFoundError",
-        "RevisionNotFoundError",
-        "EntryNotFoundError",
-        "DatasetNotFoundError",
-    }:
+    if names & _ABSENT:
         return "not_found"
     if status in (401, 403):
         return "auth"
@@ -120,9 +125,18 @@ def _by_status(chain: list[BaseException], names: set[str], text: str) -> Failur
         return "rate_limited"
     if status == 404:
         return "not_found"
-    return "network" if status is not None and status >= 500 else None
+    return "network" if status >= 500 or status == 408 else None
 
 
+_ABSENT = frozenset(
+    {
+        "RepositoryNotFoundError",
+        "RevisionNotFoundError",
+        "EntryNotFoundError",
+        "DatasetNotFoundError",
+        "HFValidationError",
+    }
+)
 _NETWORK = frozenset(
     {
         "TimeoutException",
@@ -131,6 +145,7 @@ _NETWORK = frozenset(
         "NetworkError",
         "RemoteProtocolError",
         "ConnectionError",
+        "ProxyError",
         "LocalEntryNotFoundError",
         "OfflineModeIsEnabled",
     }
@@ -138,7 +153,8 @@ _NETWORK = frozenset(
 _PARSE = frozenset({"JSONError", "JSONDecodeError", "UnicodeDecodeError", "ArrowInvalid", "BadGzipFile", "EOFError"})
 
 
-def _by_name(names: set[str], text: str) -> FailureClass | None:
+def _by_name(error: BaseException) -> FailureClass | None:
+    names, text = names_of(error), " ".join(map(_text, chain_of(error)))
     if "scripts are no longer supported" in text:
         return "script_unsupported"
     if names & {"CastError", "DatasetGenerationCastError"} or "Couldn't cast" in text:

@@ -24,18 +24,21 @@ from ..events import (
     LoaderOpening,
     LoaderProgress,
     LoaderState,
+    LoaderWaiting,
     LoaderWarned,
 )
 from . import discovery, parts
 from .failures import REMEDIES, failure_of
 from .fingerprint import Fingerprint, code_of, fingerprint
 from .foreign import ForeignConverter, ForeignStream, foreign_source
+from .gate import Gate, interrupted
 from .pipeline import Converter, Drive, TransformBug, convert
 from .pulse import Pulse
 from .spec import LoaderSpec, WorkerSpec
 from .streams.base import Resolved, Stream
 from .streams.opening import open_stream, read_companions
 from .streams.roots import FolderRoot, HubRoot, Root
+from .streams.watched import Watched
 
 Emit = Callable[[Event], None]
 MENDED_IN_LOADER: frozenset[FailureClass] = frozenset({"contract", "loader_bug", "schema_cast"})
@@ -56,15 +59,23 @@ def run(
     stopping: Callable[[], bool],
     clock: Callable[[], float] = time.monotonic,
     pulse: Pulse | None = None,
+    gate: Gate | None = None,
 ) -> None:
     """Run every loader of `spec`; stops at the next commit once `stopping()`. Loader failures are events."""
-    pulse = pulse or Pulse(clock())
+    pulse, gate = pulse or Pulse(clock()), gate or Gate(spec.track, clock)
+    gate.longest = spec.longest_wait
     for key, value in HUB_SETTINGS.items():
         os.environ.setdefault(key, value)
+    if spec.source.over_hub:
+        from .streams.http import govern
+
+        govern(gate)
     for loader in spec.loaders:
         if stopping():
             return
-        LoaderRun(spec, loader, emit, stopping, clock, pulse).run()
+        one = LoaderRun(spec, loader, emit, stopping, clock, pulse)
+        gate.serve(one.waits, stopping)
+        one.run()
 
 
 class LoaderRun:
@@ -86,18 +97,28 @@ class LoaderRun:
         self.folder = Path(spec.state) / "tracks" / spec.track / loader.name
         self.writer = parts.PartWriter(self.folder)
         self.counts = Counts()
+        self.watched = Watched()
 
     def run(self) -> None:
         """Emits opening, opened, progress, and exactly one finished."""
         self.pulse.opening(self.name)
+        self.pulse.streaming(self.counts, self.watched)
         self.emit(LoaderOpening(self.name))
         try:
             self._run()
         except (Exception, SystemExit) as error:
+            if interrupted(error):
+                self._finish("STOPPED", None)
+                return
             row = error.row if isinstance(error, TransformBug) else ""
             cause = error.__cause__ if isinstance(error, TransformBug) and error.__cause__ else error
             failure = failure_of(cause, self.tracks, self._reproduce(row), row)
             self._finish("FAILED", self._located(failure))
+
+    def waits(self, seconds: float, reason: str, shared: bool) -> None:
+        """It is about to wait. See `gate.Tell`."""
+        self.pulse.waits(self.clock(), seconds)
+        self.emit(LoaderWaiting(self.name, seconds, reason, shared))
 
     def _located(self, failure: Failure) -> Failure:
         """The failure; one that is mended in the loader names its file and what to do then."""
@@ -200,16 +221,17 @@ class LoaderRun:
             stream = open_stream(source, resolved)
             side = None
             if isinstance(found.loader, JoinedLoader):
-                side = found.loader.prepare(read_companions(resolved))
+                side = found.loader.prepare(read_companions(resolved, self.watched.follow))
             converter = Converter(found.loader, identity, side, self.counts)
         else:
             stream = ForeignStream(found.loader)
             converter = ForeignConverter(found.loader, identity, None, self.counts)
-        self.pulse.streaming(self.counts, stream)
+        self.watched.follow(stream)
+        self.pulse.streaming(self.counts, self.watched)
         self.emit(LoaderOpened(self.name, stream.rows_total, self.counts.read))
 
         def progress() -> None:
-            self.emit(LoaderProgress(self.name, self.counts.copy(), stream.bytes_read, stream.replayed))
+            self.emit(LoaderProgress(self.name, self.counts.copy(), self.watched.bytes_read, self.watched.replayed))
 
         drive = Drive(self.writer, self.loader.cap, self.stopping, progress, self.clock)
         self._ended(convert(stream, converter, drive), source)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import re
+import stat
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,12 +20,14 @@ from typing import Any
 
 import orjson
 
-from ..events import Counts
+from ..disk import DiskError, naming, removed_on_error, write_whole
+from ..events import Counts, decode_counts
 from .streams.base import Cursor
 
 HEADER = "header.json"
 COMMITS = "commits.jsonl"
 FORMAT = 1
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +58,49 @@ class Commit:
 
 
 def decode_commit(line: bytes) -> Commit:
-    """The commit on a line. Raises `ValueError` for anything else."""
+    """The commit on a line. Raises `ValueError` for anything else.
+
+    A loader's code can write here: a file's name is the one that its commit's number gives, and nothing else.
+    """
     try:
-        data = json.loads(line)
-        files = {name: PartFile(**data[name]) if data[name] else None for name in ("part", "keys", "rejects")}
+        data = json.loads(line, parse_int=_count_of)
+        number, done = data["number"], data["done"]
+        if type(number) is not int or type(done) is not bool:
+            raise ValueError("not a commit record")
         return Commit(
-            data["number"],
-            **files,
-            cursor=Cursor(*data["cursor"]),
-            counts=Counts(**data["counts"]),
-            done=data["done"],
+            number,
+            part=_file_of(data["part"], f"part-{number:05d}.jsonl"),
+            keys=_file_of(data["keys"], f"part-{number:05d}.keys"),
+            rejects=_file_of(data["rejects"], f"rejects-{number:05d}.jsonl"),
+            cursor=_cursor_of(data["cursor"]),
+            counts=decode_counts(data["counts"]),
+            done=done,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a commit record: {error}") from None
+
+
+def _count_of(text: str) -> int:
+    if len(text) > 19:
+        raise ValueError("a number that nothing here reaches")
+    return int(text)
+
+
+def _file_of(data: Any, name: str) -> PartFile | None:
+    if data is None:
+        return None
+    file = PartFile(**data)
+    sizes = all(type(size) is int and size > 0 for size in (file.rows, file.bytes))
+    if file.name != name or not sizes or not _SHA256.fullmatch(file.sha256):
+        raise ValueError(f"not the record of {name}")
+    return file
+
+
+def _cursor_of(data: Any) -> Cursor:
+    cursor = Cursor(*data)
+    if not isinstance(cursor.state, dict | None) or type(cursor.taken) is not int or cursor.taken < 0:
+        raise ValueError("not a cursor")
+    return cursor
 
 
 def read_commits(folder: Path) -> tuple[list[Commit], int]:
@@ -78,7 +111,7 @@ def read_commits(folder: Path) -> tuple[list[Commit], int]:
     path = folder / COMMITS
     commits: list[Commit] = []
     length = 0
-    if path.is_file():
+    if _is_own_file(path):
         for line in path.read_bytes().splitlines(keepends=True):
             try:
                 commit = decode_commit(line)
@@ -91,11 +124,29 @@ def read_commits(folder: Path) -> tuple[list[Commit], int]:
     return commits, length
 
 
+def unread_record(folder: Path, length: int) -> bool:
+    """Whether a whole record stands behind the sound ones: damage, and not the torn end that a kill leaves."""
+    path = folder / COMMITS
+    if not _is_own_file(path):
+        return os.path.lexists(path)
+    with path.open("rb") as records:
+        records.seek(length)
+        return b"\n" in records.read()
+
+
+def _is_own_file(path: Path) -> bool:
+    """A regular file: a link would lead out of the folder, a pipe would be waited on."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
 def read_header(folder: Path) -> dict[str, Any] | None:
     """What the commits of a folder were made from, or None."""
     try:
         header = json.loads((folder / HEADER).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return header if isinstance(header, dict) else None
 
@@ -111,22 +162,29 @@ class PartWriter:
         self._lines: list[bytes] = []
         self._keys: list[bytes] = []
         self._rejects: list[bytes] = []
+        self._refused: DiskError | None = None
         self.size = 0
 
     def open(self, header: dict[str, Any]) -> None:
-        """Take up the folder's commits (it is made where absent), drop what no commit names."""
+        """Take up the folder's commits (it is made where absent), drop what no commit names. Raises `DiskError`."""
+        with naming(self.folder):
+            self._take_up()
+        self._write(HEADER, json.dumps(header, indent=1, sort_keys=True, default=str).encode() + b"\n")
+        self._sync_folder()
+
+    def _take_up(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         commits, length = read_commits(self.folder)
         named = {file.name for commit in commits for file in (commit.part, commit.keys, commit.rejects) if file}
         for path in self.folder.iterdir():
             if path.name not in named and path.name not in (HEADER, COMMITS) and not path.is_dir():
                 path.unlink()
-        if (self.folder / COMMITS).is_file():
+        if not _is_own_file(self.folder / COMMITS):
+            (self.folder / COMMITS).unlink(missing_ok=True)
+        else:
             os.truncate(self.folder / COMMITS, length)
         self.last = commits[-1] if commits else None
         self._next = len(commits)
-        self._write(HEADER, json.dumps(header, indent=1, sort_keys=True, default=str).encode() + b"\n")
-        self._sync_folder()
 
     def add(self, line: bytes, key: bytes) -> None:
         """One line of the next part."""
@@ -140,17 +198,33 @@ class PartWriter:
         self.size += len(record) + 1
 
     def commit(self, cursor: Cursor, counts: Counts, done: bool) -> Commit:
-        """Make the gathered segment count."""
+        """Make the gathered segment count. Raises `DiskError`, from then on always.
+
+        After a sync that failed nobody knows what is on the disk, and the next may succeed without writing it:
+        only a new writer goes on, from what the folder holds.
+        """
+        if self._refused is not None:
+            raise self._refused
+        try:
+            commit = self._commit(cursor, counts, done)
+        except DiskError as error:
+            self._refused = error
+            raise
+        self.last, self._next = commit, commit.number + 1
+        self._lines, self._keys, self._rejects, self.size = [], [], [], 0
+        return commit
+
+    def _commit(self, cursor: Cursor, counts: Counts, done: bool) -> Commit:
         number = self._next
-        part = self._file(f"part-{number:05d}.jsonl", self._lines, b"\n")
-        keys = self._file(f"part-{number:05d}.keys", self._keys, b"")
-        rejects = self._file(f"rejects-{number:05d}.jsonl", self._rejects, b"\n")
-        if part or rejects:
-            self._sync_folder()
+        names = f"part-{number:05d}.jsonl", f"part-{number:05d}.keys", f"rejects-{number:05d}.jsonl"
+        with removed_on_error(*(self.folder / name for name in names)):
+            part = self._file(names[0], self._lines, b"\n")
+            keys = self._file(names[1], self._keys, b"")
+            rejects = self._file(names[2], self._rejects, b"\n")
+            if part or rejects:
+                self._sync_folder()
         commit = Commit(number, part, keys, rejects, cursor, counts.copy(), done)
         self._append(commit.encode())
-        self.last, self._next = commit, number + 1
-        self._lines, self._keys, self._rejects, self.size = [], [], [], 0
         return commit
 
     def _file(self, name: str, items: list[bytes], end: bytes) -> PartFile | None:
@@ -161,53 +235,51 @@ class PartWriter:
         return PartFile(name, len(items), len(data), hashlib.sha256(data).hexdigest())
 
     def _write(self, name: str, data: bytes) -> None:
-        temporary = self.folder / f"{name}.tmp"
-        with temporary.open("wb") as out:
-            out.write(data)
-            out.flush()
-            self._sync(out.fileno())
-        temporary.replace(self.folder / name)
+        segment = self.size + sum(map(len, self._keys))
+        write_whole(self.folder / name, data, self._sync, segment)
 
     def _append(self, record: bytes) -> None:
         path = self.folder / COMMITS
-        length = path.stat().st_size if path.exists() else 0
-        try:
-            with path.open("ab") as out:
-                out.write(record)
-                out.flush()
-                self._sync(out.fileno())
-            if not length:
-                self._sync_folder()
-        except OSError:
-            if path.exists():
-                os.truncate(path, length)  # a record that may be torn must not stand before a later one
-            raise
+        with naming(path, len(record)):
+            length = path.stat().st_size if path.exists() else 0
+            try:
+                with path.open("ab") as out:
+                    out.write(record)
+                    out.flush()
+                    self._sync(out.fileno())
+                if not length:
+                    self._sync_folder()
+            except OSError:
+                if path.exists():
+                    os.truncate(path, length)  # a record that may be torn must not stand before a later one
+                raise
 
     def _sync_folder(self) -> None:
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            self._sync(handle)
-        finally:
-            os.close(handle)
+        with naming(self.folder):
+            handle = os.open(self.folder, os.O_RDONLY)
+            try:
+                self._sync(handle)
+            finally:
+                os.close(handle)
 
 
 def damaged(folder: Path, commits: list[Commit]) -> str | None:
     """The first committed file that is missing or has another size, in words; None if all stand (not hashed)."""
     for commit in commits:
         for file in filter(None, (commit.part, commit.keys, commit.rejects)):
-            try:
-                size = (folder / file.name).stat().st_size
-            except FileNotFoundError:
+            if not _is_own_file(folder / file.name):
                 return f"{file.name} is missing"
+            size = (folder / file.name).stat().st_size
             if size != file.bytes:
                 return f"{file.name} has {size:,} bytes instead of {file.bytes:,}"
     return None
 
 
 def set_aside(folder: Path, aside: Path) -> Path:
-    """Move a loader's folder to `aside`/<n>, n the first number free; returns where it now is."""
-    aside.mkdir(parents=True, exist_ok=True)
+    """Move a loader's folder to `aside`/<n>, n the first number free; returns where it now is. Raises `DiskError`."""
     number = 1
     while (aside / str(number)).exists():
         number += 1
-    return Path(shutil.move(folder, aside / str(number)))
+    with naming(aside / str(number)):
+        aside.mkdir(parents=True, exist_ok=True)
+        return folder.rename(aside / str(number))

@@ -19,7 +19,8 @@ from ..contract import JoinedLoader, Loader, Reject, Row, Sample, Skip
 from ..contract.build import Identity, Line, build
 from ..contract.loader import LabelMap
 from ..contract.violations import CODES
-from ..events import Counts
+from ..events import MOST_REASONS, Counts
+from ..redaction import redacted
 from .failures import SourceError
 from .parts import PartWriter
 from .streams.base import Cursor, Stream, Unreadable
@@ -39,6 +40,8 @@ ROW_ERRORS: dict[type[Exception], str] = {
     RecursionError: "E11",
 }
 """What an unforeseen row raises in a transform, and the code it is rejected under."""
+OTHER_REASONS = "other_reasons"
+"""Where rows are counted whose reasons are too many to be told apart."""
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -116,9 +119,9 @@ class Converter:
             counts.accepted += 1
             counts.samples += len(outcome)
         elif isinstance(outcome, Skip):
-            counts.skipped[outcome.reason] = counts.skipped.get(outcome.reason, 0) + 1
+            _enter(counts.skipped, outcome.reason)
         else:
-            counts.rejected[outcome.code] = counts.rejected.get(outcome.code, 0) + 1
+            _enter(counts.rejected, outcome.code)
             self.problem = outcome.message
 
     def check_health(self, finished: bool) -> None:
@@ -167,7 +170,7 @@ def standard_label(row: Row, labels: LabelMap | None) -> Any:
 
 
 def quarantined(row: Row | Unreadable, problem: Reject, trace: str) -> bytes:
-    """The quarantine record of a rejected row: where, why, and the raw row."""
+    """The quarantine record of a rejected row: where, why, and the raw row. No part of it holds a credential."""
     raw: Any = row.raw if isinstance(row, Unreadable) else row
     record = {
         "split": row.split,
@@ -177,6 +180,10 @@ def quarantined(row: Row | Unreadable, problem: Reject, trace: str) -> bytes:
         "message": _writable(problem.message)[:2_000],
         "traceback": _writable(trace),
     }
+    return redacted(_dumped(record, raw).decode()).encode()
+
+
+def _dumped(record: dict[str, Any], raw: Any) -> bytes:
     try:
         return orjson.dumps({**record, "raw": raw}, default=str, option=orjson.OPT_NON_STR_KEYS)
     except (TypeError, RecursionError):
@@ -186,8 +193,14 @@ def quarantined(row: Row | Unreadable, problem: Reject, trace: str) -> bytes:
 
 
 def _writable(text: Any) -> str:
-    """As UTF-8 can hold it: a transform's words may quote half a surrogate pair from the row."""
-    return str(text).encode("utf-8", "backslashreplace").decode()
+    """As UTF-8 can hold it, without credentials: a transform's words may quote half a surrogate pair, or a token."""
+    return redacted(str(text).encode("utf-8", "backslashreplace").decode())
+
+
+def _enter(tally: dict[str, int], reason: str) -> None:
+    if reason not in tally and len(tally) >= MOST_REASONS - 1:
+        reason = OTHER_REASONS
+    tally[reason] = tally.get(reason, 0) + 1
 
 
 def _counted(skip: Skip) -> Skip:

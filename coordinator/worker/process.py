@@ -1,9 +1,9 @@
 """A worker as a process of its own: what it does before anything else, how it talks, how it leaves.
 
-In this order: output to worker.log, its own session, death with the engine, loaders from its worktree and
-everything else from the engine's own installation, then work. It talks in JSON lines on one pipe and hears on
-another, whose end means that the engine is gone. It leaves by `os._exit` after its last word: Arrow's threads can
-hang an interpreter that ends in the ordinary way.
+In this order: output to the engine, its own session, death with the engine, loaders from its worktree and
+everything else from the engine's own installation, then work. It talks in JSON lines on one pipe, hears lines on
+another, whose end means that the engine is gone, and prints into a third. It leaves by `os._exit` after its last
+word: Arrow's threads can hang an interpreter that ends in the ordinary way.
 """
 
 from __future__ import annotations
@@ -19,26 +19,32 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..events import Event, LoaderFinished, LoaderWarned, WorkerDone, encode
+from ..redaction import redacted
+
+if TYPE_CHECKING:
+    from .gate import Gate
 
 HEARTBEAT_SECONDS = 1.0
-STOP = b"stop"
+STOP = "stop"
+HOLD = "hold"
+"""`hold SECONDS REASON`: no request to the Hub before that, for another worker was told so."""
 LONGEST_SENTENCE = 2_000
 LONGEST_TRACEBACK = 64_000
 _PR_SET_PDEATHSIG = 1
 
 
-def enter(order: str, talk: Any, hear: Any) -> None:
-    """The process's main function. `order` is JSON: spec, engine pid, package folder, log file.
+def enter(order: str, talk: Any, hear: Any, out: Any) -> None:
+    """The process's main function. `order` is JSON: spec, engine pid, package folder.
 
-    `talk` and `hear` are connections, used by their file descriptors alone: nothing is pickled on either side.
+    The others are connections, used by their file descriptors alone: nothing is pickled on either side.
     """
     told = json.loads(order)
-    _detach(told["log"], told["engine"])
+    _detach(out, told["engine"])
     _use_package(told["package"])
     code = 1
     try:
@@ -55,12 +61,11 @@ def enter(order: str, talk: Any, hear: Any) -> None:
         os._exit(code)
 
 
-def _detach(log: str, engine: int) -> None:
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(target, 1)
-    os.dup2(target, 2)
+def _detach(out: Any, engine: int) -> None:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(out.fileno(), 1)
+    os.dup2(out.fileno(), 2)
+    out.close()
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -88,13 +93,18 @@ def _use_package(folder: str) -> None:
 
 
 def _work(told: dict[str, Any], talk: int, hear: int) -> None:
-    from .main import run
-    from .pulse import Pulse
+    from .gate import Gate
     from .spec import WorkerSpec
 
     spec = WorkerSpec.decode(told["spec"])
     os.chdir(Path(spec.tracks).parent)
-    lock, stop, pulse = threading.Lock(), threading.Event(), Pulse(time.monotonic())
+    lock, stop, gate = threading.Lock(), threading.Event(), Gate(spec.track)
+    threading.Thread(target=_listen, args=(hear, stop, gate), daemon=True).start()
+
+    from .main import run
+    from .pulse import Pulse
+
+    pulse = Pulse(time.monotonic())
 
     def emit(event: Event) -> None:
         line = orjson.dumps(encode(bounded(event))) + b"\n"
@@ -106,30 +116,40 @@ def _work(told: dict[str, Any], talk: int, hear: int) -> None:
             time.sleep(HEARTBEAT_SECONDS)
             emit(pulse.beat(time.monotonic()))
 
-    def listen() -> None:
-        while said := os.read(hear, 4096):
-            if STOP in said:
-                stop.set()
-        os._exit(3)  # the engine is gone: what is committed is kept, the rest is not ours to go on with
-
     threading.Thread(target=beat, daemon=True).start()
-    threading.Thread(target=listen, daemon=True).start()
-    run(spec, emit, stop.is_set, pulse=pulse)
+    run(spec, emit, stop.is_set, pulse=pulse, gate=gate)
     emit(WorkerDone(spec.track))
 
 
+def _listen(hear: int, stop: threading.Event, gate: Gate) -> None:
+    """Do what the engine says, line by line, until it is gone."""
+    rest = b""
+    while said := os.read(hear, 4096):
+        *lines, rest = (rest + said).split(b"\n")
+        for line in lines:
+            match line.decode().split(" ", 2):
+                case [word] if word == STOP:
+                    stop.set()
+                case [word, seconds, reason] if word == HOLD:
+                    gate.hold(float(seconds), reason)
+    os._exit(3)  # what is committed is kept, the rest is not ours to go on with
+
+
 def bounded(event: Event) -> Event:
-    """The event with the long texts cut that a loader's code decides: the engine drops lines that are too long."""
+    """The event with the long texts cut that a loader's code decides: the engine drops lines that are too long.
+
+    Credentials go first: half of one would not be known for what it is.
+    """
     match event:
         case LoaderFinished(failure=failure) if failure is not None:
             cut = replace(
                 failure,
-                sentence=failure.sentence[:LONGEST_SENTENCE],
-                traceback=failure.traceback[-LONGEST_TRACEBACK:],
+                sentence=redacted(failure.sentence)[:LONGEST_SENTENCE],
+                traceback=redacted(failure.traceback)[-LONGEST_TRACEBACK:],
             )
             return replace(event, failure=cut)
         case LoaderWarned(sentence=sentence):
-            return replace(event, sentence=sentence[:LONGEST_SENTENCE])
+            return replace(event, sentence=redacted(sentence)[:LONGEST_SENTENCE])
     return event
 
 

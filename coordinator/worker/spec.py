@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 SourceKind = Literal["hub", "samples", "demo", "dir"]
+KEY = re.compile("hub|samples|demo|drill|dir-[0-9a-f]{12}")
+"""What the state folders of sources are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class WorkerSpec:
     loaders: list[LoaderSpec]
     source: SourceSpec
     state: str
+    longest_wait: float = 900.0
+    """Seconds that the Hub may ask a loader to wait before that is a failure."""
 
     def encode(self) -> dict[str, Any]:
         """As JSON values."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.contract import Call, Row, Sample, Skip
-from coordinator.engine.worktrees import init
+from coordinator.engine.repository import init
 from coordinator.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]

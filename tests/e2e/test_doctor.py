@@ -52,20 +52,6 @@ def test_a_download_becomes_a_repository_and_runs(download: Path) -> None:
     assert (download / "worktrees" / "ruby" / "tracks" / "ruby").is_dir()
 
 
-def test_doctor_finds_and_mends_what_a_killed_engine_leaves(download: Path) -> None:
-    polecats(download, "init")
-    state = download / "worktrees" / ".state"
-    state.mkdir(parents=True)
-    (state / "lock.pid").write_text("4242\n")
-    (state / "socket").write_text("somewhere\n")
-    found = polecats(download, "doctor")
-    assert found.returncode == 0
-    assert found.stdout.count("leftover") == 2
-    assert "--fix" in found.stdout
-    assert polecats(download, "doctor", "--fix").stdout.count("Mended.") == 2
-    assert "leftover" not in polecats(download, "doctor").stdout
-
-
 def test_doctor_names_a_damaged_part_and_notes_of_worktrees(download: Path) -> None:
     polecats(download, "init")
     polecats(download, "run", "--source", "samples")

@@ -21,8 +21,8 @@ import pytest
 from coordinator.cli.drilling import HERE, Killer, _surroundings
 from coordinator.demo import drill
 from coordinator.demo.hub import TOKEN
+from coordinator.engine.repository import init
 from coordinator.engine.state import RunState, TrackStatus
-from coordinator.engine.worktrees import init
 from coordinator.events import Counts, Heartbeat, LoaderProgress
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +127,7 @@ def test_each_fault_is_told_and_what_stays_can_be_mended(drilled: Drill) -> None
         drill.GATED: ["gated"],
         drill.CHANGED: ["contract"],
         drill.STALLED: ["stalled"],
-        drill.LIMITED: ["rate_limited", "rate_limited", "DONE"],
+        drill.LIMITED: ["DONE"],
         drill.KILLED: ["DONE"],
         drill.SLOW: ["DONE"],
     }
@@ -139,7 +139,9 @@ def test_each_fault_is_told_and_what_stays_can_be_mended(drilled: Drill) -> None
     assert {name for name, end in rest.items() if end != "DONE"} == {"opal/astra_sft"}  # which is empty upstream
     pauses = [event for event in drilled.events("track_changed") if event["state"] == "BACKOFF"]
     assert ["signal 9" in event["note"] for event in pauses if event["track"] == "opal"] == [True]
-    assert len([event for event in pauses if event["track"] == "quartz"]) == 2
+    assert not [event for event in pauses if event["track"] == "quartz"]
+    waits = [event for event in drilled.events("loader_waiting") if event["loader"] == drill.LIMITED.loader]
+    assert [event["seconds"] for event in waits if event["shared"]] == [drill.RETRY_AFTER] * 2
 
     failure = state[drill.CHANGED.loader]["failure"]
     assert "['metadata', 'tools', 'turns']" in failure["sentence"]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import coordinator
-from coordinator.engine.worktrees import Worktree, WorktreeManager, checkout_state, init
+from coordinator.engine.repository import checkout_state, init
+from coordinator.engine.worktrees import Worktree, WorktreeManager
 from coordinator.errors import ExitCode, PolecatsError
 
 CODE = str(Path(coordinator.__file__).parents[1])
@@ -496,7 +497,8 @@ def test_threads_at_once(root: Path, trees: WorktreeManager) -> None:
 CHILDREN = """
 import os, sys
 from pathlib import Path
-from coordinator.engine.worktrees import WorktreeManager, checkout_state
+from coordinator.engine.repository import checkout_state
+from coordinator.engine.worktrees import WorktreeManager
 WorktreeManager(Path(sys.argv[1])).ensure("opal")
 checkout_state(Path(sys.argv[1]))
 try:

@@ -55,6 +55,7 @@ def test_everything_can_be_said(paths: Paths) -> None:
         merge = false
         workers = 3
         stall_timeout = 9
+        longest_wait = 60
         [restart]
         policy = "never"
         max = 0
@@ -216,6 +217,13 @@ def test_a_wrong_variable_is_named(paths: Paths, variable: str, value: str, rest
 
 def test_a_variable_does_not_hide_a_wrong_table(paths: Paths) -> None:
     assert refused(paths, "run = 5", POLECATS_RUN_TARGET="5") == "run = 5: should be a table."
+
+
+@pytest.mark.parametrize(
+    "text", ["[run]\n{key} = 1", "[run]\n{key} = 1\n{key} = 2", "{key} = 1", "[run]\nsource = '{key}\n"]
+)
+def test_a_name_of_any_length_makes_a_short_sentence(paths: Paths, text: str) -> None:
+    assert len(refused(paths, text.replace("{key}", "x" * 9_000))) < 500
 
 
 # ---- the repository's own

@@ -23,6 +23,9 @@ class Worker(Protocol):
     def ask_to_stop(self) -> None:
         """Ask it to leave at the next commit."""
 
+    def hold(self, seconds: float, reason: str) -> None:
+        """Let it send nothing to the Hub for so long."""
+
     def terminate(self) -> None:
         """SIGTERM."""
 

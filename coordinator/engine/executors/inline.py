@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ...events import Event
+from ...worker.gate import Gate
 from ...worker.main import run
 from ...worker.spec import WorkerSpec
 
 
 def run_inline(specs: Iterable[WorkerSpec], emit: Callable[[Event], None], stopping: Callable[[], bool]) -> None:
     """Run the specs in order until done or `stopping()`."""
+    gate = Gate()
     for spec in specs:
         if stopping():
             return
-        run(spec, emit, stopping)
+        run(spec, emit, stopping, gate=gate)

@@ -1,7 +1,8 @@
 """Workers as processes of this machine, by `multiprocess` with `spawn`: a fresh interpreter each.
 
 Only text goes to the child and only lines of JSON come back, bounded in size; an overlong line is cut, not kept.
-Start workers from the main thread: Linux ends them with the thread that started them.
+What it prints comes by a pipe as well, and is written to its log without credentials, to the last word of a worker
+that was killed. Start workers from the main thread: Linux ends them with the thread that started them.
 """
 
 from __future__ import annotations
@@ -9,19 +10,23 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import multiprocess
 from multiprocess import resource_tracker
 
-from ...worker.process import STOP, enter
+from ...worker.process import HOLD, STOP, enter
 from ...worker.spec import WorkerSpec
+from .output import keep_output
 
 MAX_LINE = 2**20
 MAX_READS = 64
+LAST_WORDS = 1.0
+"""Seconds to wait for the output of a worker that has ended: what it started itself may hold the pipe open."""
 PACKAGE = Path(__file__).resolve().parents[3]
 PASSED_ON = (
     "PATH",
@@ -66,19 +71,20 @@ class LocalExecutor:
         """See `Executor.start`."""
         heard, talk = self._context.Pipe(duplex=False)
         hear, told = self._context.Pipe(duplex=False)
-        order = {"spec": spec.encode(), "engine": os.getpid(), "package": str(PACKAGE), "log": log}
-        process = self._context.Process(target=enter, args=(json.dumps(order), talk, hear), name=spec.track)
+        printed, out = self._context.Pipe(duplex=False)
+        order = {"spec": spec.encode(), "engine": os.getpid(), "package": str(PACKAGE)}
+        process = self._context.Process(target=enter, args=(json.dumps(order), talk, hear, out), name=spec.track)
         try:
             with _as_a_worker_sees_it():
                 process.start()
         except BaseException:
-            heard.close()
-            told.close()
+            for near in (heard, told, printed):
+                near.close()
             raise
         finally:
-            talk.close()
-            hear.close()
-        return LocalWorker(process, heard, told)
+            for far in (talk, hear, out):
+                far.close()
+        return LocalWorker(process, heard, told, keep_output(printed, Path(log)))
 
 
 @contextmanager
@@ -103,14 +109,15 @@ def worker_environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 class LocalWorker:
-    """One process and the two pipes to it."""
+    """One process, the two pipes to it, and the thread that writes its log."""
 
-    def __init__(self, process: Any, heard: Any, told: Any) -> None:
-        self._process, self._heard, self._told = process, heard, told
+    def __init__(self, process: Any, heard: Any, told: Any, output: threading.Thread) -> None:
+        self._process, self._heard, self._told, self._output = process, heard, told, output
         self._rest = b""
         self.pid: int = process.pid
         self._oom_kills = oom_kills()
         os.set_blocking(heard.fileno(), False)
+        os.set_blocking(told.fileno(), False)
 
     def fileno(self) -> int:
         """See `Worker.fileno`."""
@@ -139,10 +146,15 @@ class LocalWorker:
 
     def ask_to_stop(self) -> None:
         """See `Worker.ask_to_stop`."""
-        try:
-            os.write(self._told.fileno(), STOP)
-        except BrokenPipeError:
-            return  # it has left already
+        self._say(STOP)
+
+    def hold(self, seconds: float, reason: str) -> None:
+        """See `Worker.hold`."""
+        self._say(f"{HOLD} {seconds} {reason}")
+
+    def _say(self, line: str) -> None:
+        with suppress(BrokenPipeError, BlockingIOError):  # it has left already, or has long ceased to listen
+            os.write(self._told.fileno(), f"{line}\n".encode())
 
     def terminate(self) -> None:
         """See `Worker.terminate`."""
@@ -167,6 +179,7 @@ class LocalWorker:
 
     def close(self) -> None:
         """See `Worker.close`."""
+        self._output.join(LAST_WORDS)
         self._heard.close()
         self._told.close()
         if self._process.exitcode is not None:

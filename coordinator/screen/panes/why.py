@@ -80,10 +80,10 @@ class WhyPane(Pane):
 
     def _headline(self, item: Incident, name: str, width: int) -> Row:
         status, tone = self.state.loaders[name], _tone(item)
-        age = f", {format.span(max(0.0, self.now - item.since), short=True)} ago" if item.since else ""
+        age = f", {format.span(self.now - item.since, short=True)} ago" if self.now - item.since >= 1 else ""
         others = [other for other in item.loaders if other != name]
         same = f"; same cause in {_listed(others, name)}" if others else ""
-        word = status.state if item.needs_you else item.mark
+        word = status.state if item.needs_you or status.wait(self.now) else item.mark
         line = Line().pad(MARGIN).add(item.failure_class, tone, bold=True)
         return line.add(clip(f"  {word}{_tries(self, name)}{age}{same}", MARGIN + width - line.width), "muted")
 
@@ -137,7 +137,8 @@ class WhyPane(Pane):
         line.add(", made by an earlier run" if status.reused else "", "muted")
         if status.resumed and not status.reused:
             line.add(f", {format.number(status.resumed)} rows were there already", "muted")
-        return line.add(f", {format.number(status.replayed)} rows replayed" if status.replayed else "", "muted")
+        line.add(f", {format.number(status.replayed)} rows replayed" if status.replayed else "", "muted")
+        return line.add(f", {status.wait(self.now)}" if status.wait(self.now) else "", "warn")
 
 
 def _balance(statuses: Sequence[LoaderStatus], width: int) -> Iterator[Row]:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coordinator.disk import DiskError
 from coordinator.engine import journal
 from coordinator.engine.journal import JOURNAL, Journal
 from coordinator.engine.state import replay
@@ -105,20 +106,60 @@ class Filling(io.BytesIO):
         return super().write(taken)
 
 
-@pytest.mark.parametrize("room", [0, 1, 30])
-def test_a_line_that_a_full_disk_cut_takes_no_later_one_along(tmp_path: Path, room: int) -> None:
-    written, disk = Journal(tmp_path / "unused"), Filling()
+def on(disk: Filling, path: Path) -> Journal:
+    """A journal that `disk` takes."""
+    written = Journal(path)
     written.close()
     written._out = disk
+    return written
+
+
+@pytest.mark.parametrize("room", [0, 1, 30, 51, 52])  # of the line's 53 bytes: also all but its end
+def test_what_a_full_disk_does_not_take_stands_in_its_place_later(tmp_path: Path, room: int) -> None:
+    disk = Filling()
+    written = on(disk, tmp_path / JOURNAL)
     written.append(HISTORY[0], 0.0)
     disk.room = room
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DiskError, match=f"{JOURNAL} cannot be written: the disk is full"):
         written.append(HISTORY[1], 1.0)
+    assert not written.whole
     disk.room = 10_000
     written.append(HISTORY[2], 2.0)
     written.append(HISTORY[3], 3.0)
+    assert written.whole
     (tmp_path / JOURNAL).write_bytes(disk.getvalue())
-    assert events(tmp_path / JOURNAL) == [HISTORY[0], *HISTORY[2:]]
+    assert list(journal.read(tmp_path / JOURNAL)) == list(enumerate(HISTORY))
+
+
+def test_at_its_end_what_waits_is_tried_once_more(tmp_path: Path) -> None:
+    disk = Filling()
+    written = on(disk, tmp_path / JOURNAL)
+    disk.room = 0
+    with pytest.raises(DiskError):
+        written.append(HISTORY[0], 0.0)
+    disk.room = 10_000
+    kept = disk.getvalue
+    disk.close = lambda: None  # type: ignore[method-assign]
+    written.close()
+    assert written.whole
+    assert kept().count(b"\n") == 1
+
+
+def test_of_a_journal_that_is_never_written_a_bounded_part_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MOST_WAITING", 300)
+    disk = Filling()
+    written = on(disk, tmp_path / JOURNAL)
+    disk.room = 0
+    for at in range(50):
+        with pytest.raises(DiskError):
+            written.append(HISTORY[1], float(at))
+    disk.room = 10_000
+    written.append(HISTORY[3], 50.0)
+    (tmp_path / JOURNAL).write_bytes(disk.getvalue())
+    assert len(events(tmp_path / JOURNAL)) in range(4, 8)
+    assert not written.whole
 
 
 def test_the_latest_run_is_the_last_by_name_that_has_a_journal(tmp_path: Path) -> None:
@@ -128,3 +169,11 @@ def test_the_latest_run_is_the_last_by_name_that_has_a_journal(tmp_path: Path) -
         write(paths.runs / run / JOURNAL)
     (paths.runs / "20270101-000000-0000001").mkdir()
     assert journal.latest_run(paths) == paths.runs / "20260102-000000-0000001"
+
+
+@pytest.mark.parametrize("at", ['"NaN"', '"Infinity"', "1e308", "-1", "true", "null", "[]", '"5"'])
+def test_a_line_without_a_time_that_a_clock_shows_is_passed_over(tmp_path: Path, at: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    event = '"kind": "loader_opening", "loader": "opal/a"'
+    path.write_text(f'{{"at": {at}, {event}}}\n{{"at": 1, {event}}}\n')
+    assert list(journal.read(path)) == [(1.0, LoaderOpening("opal/a"))]

@@ -23,7 +23,6 @@ def test_worktrees() -> None:
         Entry("/r/c", None, ""),
         Entry("/bare", None, None),
     )
-    assert [entry.half_made for entry in porcelain.worktrees(text)] == [False, True, False, False]
 
 
 def test_state() -> None:
@@ -101,3 +100,16 @@ def test_notes() -> None:
     assert _notes(State("c", OWN, ()), State("m", None, ("1", "2", "3", "4"))) == (
         "uncommitted in main, so not in here: 1, 2, 3 and 1 more; commit them, or edit worktrees/opal instead",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("git version 2.39.5", (2, 39, 5)),
+        ("git version 2.39.3 (Apple Git-146)", (2, 39, 3)),
+        ("git version 2.47.1.windows.1", (2, 47, 1)),
+        ("", ()),
+    ],
+)
+def test_version(text: str, version: tuple[int, ...]) -> None:
+    assert porcelain.version(text) == version

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from coordinator.disk import DiskError
 from coordinator.engine import journal
 from coordinator.engine.journal import Journal
 from coordinator.engine.recorder import Recorder
@@ -31,11 +33,11 @@ NAMES = ["opal/a", "opal/b", "ruby/c"]
 class Book:
     """A recorder and its journal."""
 
-    def __init__(self, folder: Path, every: float) -> None:
+    def __init__(self, folder: Path, every: float, warn: Callable[[str], None] = lambda text: None) -> None:
         self.clock, self.path = FakeClock(), folder / journal.JOURNAL
         self.written = Journal(self.path)
         self.told: list[Event] = []
-        self.recorder = Recorder(self.written, [lambda event, *_: self.told.append(event)], self.clock, every)
+        self.recorder = Recorder(self.written, [lambda event, *_: self.told.append(event)], self.clock, every, warn)
         self.recorder.emit(RunStarted("r1", "hub", NAMES))
 
     def emit(self, event: Event, after: float = 0.25) -> None:
@@ -107,4 +109,28 @@ def test_after_a_flush_the_journal_gives_the_state(tmp_path: Path, seed: int) ->
             assert replay(book.lines()) == book.recorder.state
     times = [at for at, _ in book.lines()]
     assert times == sorted(times)
+    book.written.close()
+
+
+def test_a_journal_that_cannot_be_written_ends_no_run_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    book = Book(tmp_path, every=0.0, warn=told.append)
+    write = Journal._write
+
+    def refused(journal: Journal) -> None:
+        raise DiskError(OSError(errno.EIO, "error"), book.path)
+
+    monkeypatch.setattr(Journal, "_write", refused)
+    for rows in range(5):
+        book.emit(LoaderProgress("opal/a", Counts(rows)))
+    assert len(told) == 1
+    assert str(book.path) in told[0]
+    assert "The run goes on" in told[0]
+    assert book.recorder.state.loaders["opal/a"].counts.read == 4
+    monkeypatch.setattr(Journal, "_write", write)
+    book.emit(LoaderOpening("opal/b"))
+    assert replay(book.lines()) == book.recorder.state
+    assert book.written.whole
     book.written.close()

@@ -29,6 +29,7 @@ from coordinator.events import (
     LoaderOpening,
     LoaderProgress,
     LoaderState,
+    LoaderWaiting,
     LoaderWarned,
     RunFinished,
     RunStarted,
@@ -52,6 +53,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(LoaderOpened, LOADER, st.none() | NATURAL, NATURAL),
     st.builds(LoaderProgress, LOADER, COUNTS, NATURAL, NATURAL),
     st.builds(LoaderWarned, LOADER, TEXT),
+    st.builds(LoaderWaiting, LOADER, st.floats(0, 1e9), TEXT, st.booleans()),
     st.builds(
         LoaderFinished, LOADER, st.sampled_from(get_args(LoaderState)), COUNTS, st.none() | FAILURE, st.booleans()
     ),

@@ -31,6 +31,7 @@ from coordinator.events import (
     LoaderOpening,
     LoaderProgress,
     LoaderQueued,
+    LoaderWaiting,
     LoaderWarned,
     RunFinished,
     RunStarted,
@@ -1051,3 +1052,102 @@ def test_whatever_happens_the_round_ends_and_the_journal_gives_the_state(play: P
         if stage.supervisor.ended:
             break
     assert stage.supervisor.ended
+
+
+# ---- the Hub's limits
+
+
+def limited(loader: str, seconds: float = 31.0) -> LoaderWaiting:
+    return LoaderWaiting(loader, seconds, "429 from the Hub", shared=True)
+
+
+def test_one_worker_is_told_and_all_others_keep_to_it_also_one_that_starts_later(play: Play) -> None:
+    stage = play("ab", slots=2, ruby="c", topaz="d")
+    opal, ruby = stage.alive(), stage.alive("ruby")
+    opal.open("opal/a")
+    opal.say(limited("opal/a"))
+    stage.step()
+    assert (opal.calls, ruby.calls) == ([], ["hold 31 429 from the Hub"])
+    topaz = stage.alive("topaz")  # a worker that waits keeps no other from its core
+    assert topaz.calls == ["hold 31 429 from the Hub"]
+    ruby.say(LoaderWaiting("ruby/c", 20.0, "429 from the Hub"))
+    stage.step(5.0)
+    assert len(opal.calls) + len(ruby.calls) == 1, "who only keeps to it tells nobody"
+    ruby.open("ruby/c")
+    ruby.die(-9)
+    stage.step(4.0)
+    stage.step(1.5)
+    assert stage.alive("ruby").calls == ["hold 20.5 429 from the Hub"]
+    opal.say(limited("opal/a", 5.0))
+    stage.step()
+    assert len(topaz.calls) == 1, "a shorter one changes nothing"
+    stage.work_through()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_wait_is_shown_and_is_no_stall_until_it_is_over(play: Play, shared: bool) -> None:
+    stage = play("a")
+    stage.alive().open("opal/a")
+    stage.alive().say(LoaderWaiting("opal/a", 300.0, "429 from the Hub", shared))
+    stage.step()
+    assert stage.loader("opal/a").wait(stage.clock.now) == "waiting 300 s (429 from the Hub)"
+    stage.alive().say(beat("opal/a", rows=7))  # what was read before it is told of late
+    stage.step()
+    stage.step(299.0)
+    assert stage.loader("opal/a").wait(stage.clock.now) == "waiting 1 s (429 from the Hub)"
+    stage.step(1.5)
+    assert stage.loader("opal/a").wait(stage.clock.now) == ""
+    stage.step(STALL - 2)
+    assert stage.states() == "STREAMING"
+    stage.step(2.0)
+    assert stage.states() == "STALLED"
+
+
+def test_pauses_between_tries_that_get_nowhere_add_up_to_a_stall(play: Play) -> None:
+    stage = play("a")
+    stage.alive().open("opal/a")
+    stage.step()
+    for _ in range(4):
+        stage.step(20.0)
+        if stage.states() == "STREAMING":
+            stage.alive().say(LoaderWaiting("opal/a", 8.0, "connection lost"))
+            stage.step()
+            stage.step(8.0)
+    assert stage.states() == "STALLED"
+
+
+def test_no_worker_is_believed_that_it_waits_for_ever(play: Play) -> None:
+    stage = play("a")
+    stage.alive().open("opal/a")
+    stage.alive().say(LoaderWaiting("opal/a", 2.0**50, "said so"))
+    stage.step()
+    stage.step(900.0)
+    assert stage.states() == "STREAMING"
+    stage.step(STALL + 1)
+    assert stage.states() == "STALLED"
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(900.0, True), (3_600.0, False)])
+def test_what_asks_for_more_than_the_bound_is_not_tried_again_meanwhile(
+    play: Play, seconds: float, again: bool
+) -> None:
+    stage = play("a")
+    worker = stage.alive()
+    worker.open("opal/a")
+    worker.say(limited("opal/a", seconds), failed("opal/a", "rate_limited"))
+    worker.end()
+    stage.step(1.0)
+    assert (stage.track() == "BACKOFF") is again
+    assert stage.states() == "FAILED"
+    if again:
+        stage.wait_out_back_off()
+        stage.work_through()
+
+
+def test_a_loader_that_is_over_waits_for_nothing(play: Play) -> None:
+    stage = play("ab")
+    stage.alive().open("opal/a")
+    stage.alive().say(limited("opal/a"), LoaderFinished("opal/a", "DONE", Counts()))
+    stage.step(1.0)
+    assert stage.loader("opal/a").wait(stage.clock.now) == ""
+    stage.work_through()

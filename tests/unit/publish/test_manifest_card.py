@@ -26,7 +26,8 @@ def publish(store: Store, output: Path | None = None, kind: str = "dir", tier: s
     output = output or store.output
     merged = merge(store.inputs(), output, **options)
     content = manifest.build(merged, output, tier, {"kind": kind, "key": kind}, CHECKOUTS)
-    manifest.write(manifest.manifest_path(output), content)
+    manifest.prepare(output, content)
+    manifest.put(output)
     return merged
 
 

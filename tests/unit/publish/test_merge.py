@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from coordinator.errors import ExitCode, PolecatsError
 from coordinator.publish.inputs import Choice
-from coordinator.publish.merge import Merged, kept_rows, merge, preview, previous_of
+from coordinator.publish.merge import Merged, kept_rows, merge, preview
+from coordinator.publish.output import previous_of
 from coordinator.publish.validate import validate
 
 if TYPE_CHECKING:

@@ -31,7 +31,8 @@ def published(store: Store) -> Path:
     store.rows(A, range(5))
     merged = merge(store.inputs(), store.output)
     content = manifest.build(merged, store.output, "I", {"kind": "dir", "key": "dir"}, {})
-    manifest.write(manifest.manifest_path(store.output), content)
+    manifest.prepare(store.output, content)
+    manifest.put(store.output)
     assert validate(store.output).ok
     return store.output
 
@@ -93,7 +94,7 @@ def test_an_open_balance_is_a_problem(published: Path) -> None:
     path = manifest.manifest_path(published)
     content = json.loads(path.read_bytes())
     content["loaders"][0]["balance_closes"] = False
-    manifest.write(path, content)
+    path.write_text(json.dumps(content))
     assert validate(published).manifest_problems == ["tier1.manifest.json: the balance of opal/a is open"]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.disk import DiskError
 from coordinator.events import Counts
 from coordinator.worker import parts
 from coordinator.worker.parts import PartWriter, damaged, read_commits, read_header, set_aside
@@ -205,11 +206,12 @@ class Stubborn(PartWriter):
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
-def test_a_full_disk_at_any_step_leaves_a_state_that_is_right(
-    tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, stubborn: bool
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_a_disk_that_refuses_at_any_step_leaves_a_state_that_is_right(
+    tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, stubborn: bool, number: int
 ) -> None:
     def full() -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
 
     steps = Steps(0, full)
     while steps.count >= steps.at:  # until a run has fewer steps than this
@@ -219,12 +221,52 @@ def test_a_full_disk_at_any_step_leaves_a_state_that_is_right(
             patch.setattr(Path, "replace", Path.replace)
             patch.setattr(Path, "open", Path.open)
             watched(steps)
-            with suppress(OSError):
+            with suppress(DiskError):
                 write(folder, steps, Stubborn if stubborn else PartWriter)
         assert_sound(folder, whole)
+        assert not [path for path in folder.iterdir() if path.suffix == ".tmp"]
         write(folder)
         assert content(folder) == whole
     assert steps.at > 60
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("at", range(1, 12))
+def test_after_a_sync_that_failed_a_writer_does_nothing_more(tmp_path: Path, number: int, at: int) -> None:
+    """The next sync may succeed without having written what the first one failed to."""
+    steps = Steps(at, lambda: sync_fails(number))
+    writer = PartWriter(tmp_path / "it", lambda handle: steps())
+    with suppress(DiskError):
+        writer.open(HEADER)
+        for made in range(2):
+            writer.add(b"{}", bytes([made]) * 16)
+            writer.commit(Cursor(None, made + 1), Counts(), done=False)
+    if steps.count < 4:
+        return  # it was never opened
+    before, done = content(tmp_path / "it"), steps.count
+    for _ in range(2):
+        with pytest.raises(DiskError) as caught:
+            writer.commit(Cursor(None, 9), Counts(), done=True)
+        assert caught.value.errno == number
+        assert str(tmp_path / "it") in str(caught.value)
+    assert (content(tmp_path / "it"), steps.count) == (before, done)
+
+
+def sync_fails(number: int) -> None:
+    raise OSError(number, os.strerror(number))
+
+
+def test_a_refused_part_tells_what_its_whole_segment_needs(tmp_path: Path) -> None:
+    writer = PartWriter(tmp_path / "it")
+    writer.open(HEADER)
+    writer.add(b"x" * 3_000, b"k" * 16)
+    writer.reject(b"y" * 2_000)
+    writer._sync = lambda handle: sync_fails(errno.ENOSPC)
+    with pytest.raises(
+        DiskError, match=r"part-00000\.jsonl cannot be written: the disk is full \(needs 4\.9 KiB, .* free"
+    ):
+        writer.commit(Cursor(None, 1), Counts(), done=True)
+    assert sorted(content(tmp_path / "it")) == ["header.json"]
 
 
 def test_damage_is_named(tmp_path: Path) -> None:
@@ -266,3 +308,11 @@ def test_a_folder_in_the_folder_is_left(tmp_path: Path) -> None:
     (tmp_path / "it" / "notes").mkdir(parents=True)
     write(tmp_path / "it")
     assert (tmp_path / "it" / "notes").is_dir()
+
+
+def test_a_number_that_no_place_has_is_no_record() -> None:
+    """Nothing could be sought to it, and it could not be written again."""
+    number = "9" * 5_000
+    for text in (f'{{"number": {number}}}', f'{{"number": 0, "done": true, "cursor": [{{"offset": {number}}}, 0]}}'):
+        with pytest.raises(ValueError, match="nothing here reaches"):
+            parts.decode_commit(text.encode())

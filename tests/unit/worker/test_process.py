@@ -7,7 +7,7 @@ import pytest
 
 from coordinator.engine.executors.local import MAX_LINE, oom_kills, worker_environment
 from coordinator.events import Counts, Event, Failure, LoaderFinished, LoaderOpening, LoaderWarned, encode
-from coordinator.worker.process import bounded
+from coordinator.worker.process import LONGEST_SENTENCE, LONGEST_TRACEBACK, bounded
 
 LONG = "\x1b\U0001f43e" * 3_000_000
 
@@ -26,6 +26,18 @@ def test_of_a_traceback_the_end_is_kept() -> None:
     assert isinstance(cut, LoaderFinished)
     assert cut.failure is not None
     assert cut.failure.traceback.endswith("ValueError: at the end")
+
+
+def test_a_token_goes_before_the_cut_that_would_leave_half_of_it() -> None:
+    token = "hf_" + "aB3" * 11
+    sentence, end = "x" * (LONGEST_SENTENCE - 20) + token, token + "y" * (LONGEST_TRACEBACK - 20)
+    cut = bounded(LoaderFinished("opal/a", "FAILED", Counts(), Failure("internal", sentence, "x", end)))
+    assert isinstance(cut, LoaderFinished)
+    assert cut.failure is not None
+    assert "aB3" not in cut.failure.sentence + cut.failure.traceback
+    warned = bounded(LoaderWarned("opal/a", sentence))
+    assert isinstance(warned, LoaderWarned)
+    assert "aB3" not in warned.sentence
 
 
 @pytest.mark.parametrize("event", [LoaderOpening("opal/a"), LoaderFinished("opal/a", "DONE", Counts(3, 3, 3))])
