@@ -1,35 +1,65 @@
-"""The independent audit of a published line: everything is recomputed from its bytes, nothing is believed."""
+"""The independent audit of a published line: everything is recomputed from its bytes, nothing is believed.
+
+A line that is, byte for byte, what the rules make of its calls, its edges and its texts breaks none of them; that is
+quick to find out. Any other line goes through the rules one by one, which say what is wrong with it, if anything is.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, get_args
 
 import orjson
 from pydantic import ValidationError
 
 from . import rules
 from .canonical import canonical
+from .plans import MAX_NODES
 from .reading import strict_json
-from .sample import Reject
-from .schema import Record
+from .sample import Category, Reject
+from .schema import ORIGINAL_ID, REQUIRED_METADATA, Metadata, Record
 from .scope import derive as derive_scope
 from .violations import Violation, shown_key, violations
+from .walk import examine
 
 _BOM = b"\xef\xbb\xbf"
 _TIER_LABELS = {"I": ("benign",), "II": ("adversarial", "benign"), "III": ("boundary", "benign")}
+_CATEGORIES, _ORIGINAL_ID = frozenset(get_args(Category)), re.compile(ORIGINAL_ID)
+
+
+class Ids(Protocol):
+    """What must be unique within a file, as keys of 16 bytes."""
+
+    def add(self, key: bytes) -> bool:
+        """Remember a key; whether it is new."""
+        ...
+
+
+class _Set:
+    """Keys in a set: about 100 bytes each."""
+
+    def __init__(self) -> None:
+        self._keys: set[bytes] = set()
+
+    def add(self, key: bytes) -> bool:
+        before = len(self._keys)
+        self._keys.add(key)
+        return len(self._keys) > before
 
 
 class Auditor:
-    """Audits the lines of one file; remembers what must be unique within it (16 bytes a line)."""
+    """Audits the lines of one file; `ids` remembers what must be unique within it."""
 
-    def __init__(self) -> None:
-        self._ids: set[bytes] = set()
+    def __init__(self, ids: Ids | None = None) -> None:
+        self._ids = _Set() if ids is None else ids
 
     def audit(self, line: bytes) -> list[Violation]:
         """All rules that `line` (without its newline) breaks; empty for a good line."""
+        if record := sound(line):
+            return self._repeated(record)
         try:
             record = parse(line)
         except Reject as problem:
@@ -38,14 +68,103 @@ class Auditor:
             Record.__pydantic_validator__.validate_python(record)
         except ValidationError as error:
             return violations(error)
-        return [*_broken_rules(record, line), *self._repeated(record)]
+        return [*broken_rules(record, line), *self._repeated(record)]
 
-    def _repeated(self, record: dict[str, Any]) -> Iterator[Violation]:
+    def _repeated(self, record: dict[str, Any]) -> list[Violation]:
         name = f"{record['metadata']['source']}#{record['original_id']}"
-        key = hashlib.sha256(name.encode()).digest()[:16]
-        if key in self._ids:
-            yield Violation("E18", "original_id", f"{name} stands twice")
-        self._ids.add(key)
+        if self._ids.add(hashlib.sha256(name.encode()).digest()[:16]):
+            return []
+        return [repeated(name)]
+
+
+def repeated(name: str) -> Violation:
+    """What is wrong with a line whose `source#original_id` stood before."""
+    return Violation("E18", "original_id", f"{name} stands twice")
+
+
+def sound(line: bytes) -> dict[str, Any] | None:
+    """The record of a line that is what its own claims come to; None where `broken_rules` must look at it."""
+    if len(line) > rules.MAX_NODE_BYTES:  # a node of it may be too big
+        return None
+    try:
+        record: dict[str, Any] = orjson.loads(line)
+        return record if orjson.dumps(_remade(record)) == line else None
+    except (Reject, ValueError, TypeError, LookupError, AttributeError):
+        return None
+
+
+def _remade(record: dict[str, Any]) -> dict[str, Any]:
+    """The record that the rules make of what only a row can say.
+
+    Raises whatever odd values make it raise. What is right in the result is so by its very bytes: there is a type
+    check here where a value is handed on, and none where it is made.
+    """
+    plan, original_id, metadata = record["execution_plan"], record["original_id"], record["metadata"]
+    if not _ORIGINAL_ID.fullmatch(original_id) or record["category"] not in _CATEGORIES:
+        raise ValueError("not an id or a category")
+    _check_metadata(metadata)
+    nodes, parts = _remade_nodes(plan["nodes"], original_id, metadata)
+    index = {node["node_id"]: position for position, node in enumerate(nodes)}
+    edges = [(index[start], index[end]) for start, end in plan["edges"]]
+    rules.check_edges(edges, len(nodes))
+    rules.check_edge_kind(metadata["edge_kind"], len(edges))
+    if record["label"] not in _TIER_LABELS[metadata["tier"]]:
+        raise ValueError("not a label of this tier")
+    made = {
+        "num_tools": len(nodes),
+        "has_tool_calls": rules.has_tool_calls([node["tool_name"] for node in nodes]),
+        "intent_hash": rules.intent_hash(metadata["query"], parts, edges),
+    }
+    ends = [[nodes[start]["node_id"], nodes[end]["node_id"]] for start, end in edges]
+    return {
+        "execution_plan": {"nodes": nodes, "edges": ends},
+        "label": record["label"],
+        "original_id": original_id,
+        "category": record["category"],
+        "metadata": metadata | made,
+    }
+
+
+def _check_metadata(metadata: dict[str, Any]) -> None:
+    _check_metadata_schema(metadata)
+    if len(metadata) > len(REQUIRED_METADATA):
+        if "provenance" in metadata:
+            raise ValueError("calls with origins of their own")
+        for key, value in metadata.items():
+            if type(value) is not str and key not in REQUIRED_METADATA:
+                rules.check_json(value, key)
+
+
+_check_metadata_schema = Metadata.__pydantic_validator__.validate_python
+
+
+def _remade_nodes(
+    nodes: list[dict[str, Any]], original_id: str, metadata: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[tuple[bytes, bytes, int, int]]]:
+    """The nodes as the rules make them, and what `examine` says of each."""
+    calls = [(node["tool_name"], node["arguments"], node["provenance_tier"]) for node in nodes]
+    if not 1 <= len(calls) <= MAX_NODES:
+        raise ValueError("too few or too many nodes")
+    for name, arguments, tier in calls:
+        if type(name) is not str or type(arguments) is not dict or type(tier) is not int or not 1 <= tier <= 3:
+            raise TypeError("not a call")
+    told = examine(calls)
+    origin = rules.origin_json(metadata["source"], original_id, metadata["query"])
+    remade = [
+        {
+            "tool_name": name,
+            "arguments": arguments,
+            "provenance_tier": tier,
+            "provenance_hash": rules.provenance_hash(name_json, data, tier, origin),
+            "scope_volume": volume,
+            "scope_sensitivity": sensitivity,
+            "node_id": f"{original_id}_tool_{index}",
+        }
+        for index, ((name, arguments, tier), (name_json, data, volume, sensitivity)) in enumerate(
+            zip(calls, told, strict=True)
+        )
+    ]
+    return remade, told
 
 
 def parse(line: bytes) -> dict[str, Any]:
@@ -83,7 +202,7 @@ def _violation(problem: Reject, at: str = "") -> Violation:
     return Violation(problem.code, field, problem.message)
 
 
-def _broken_rules(record: dict[str, Any], line: bytes) -> Iterator[Violation]:
+def broken_rules(record: dict[str, Any], line: bytes) -> Iterator[Violation]:
     """The rules beyond the schema, for a record that fits the schema."""
     plan, metadata = record["execution_plan"], record["metadata"]
     nodes = plan["nodes"]

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple, get_args
 
 import orjson
@@ -23,15 +24,11 @@ _ORIGINAL_ID = re.compile(ORIGINAL_ID)
 _VALIDATE = Record.__pydantic_validator__.validate_python
 _CATEGORIES, _EDGE_KINDS = frozenset(get_args(Category)), frozenset(get_args(EdgeKind))
 _LANGUAGE = re.compile(LANGUAGE)
-_TEXTS = (
-    ("metadata.query", False),
-    ("metadata.edge_kind", False),
-    ("label", True),
-    ("category", True),
-    ("metadata.language", True),
+_NONE = type(None)
+_ORDINARY_TYPES = frozenset(
+    product([str], [str], [_NONE, str], [_NONE, str], [_NONE, str], [_NONE, str, int], [dict], *2 * [[tuple, list]])
 )
-"""Fields of a sample that are text, or may be None."""
-_ORDINARY_CALL = (str, dict, int)
+"""Of a sample's query, edge_kind, label, category, language, upstream_id, extras, calls and edges."""
 _TIERS = {"benign": "I", "adversarial": "II", "boundary": "III"}
 
 
@@ -60,10 +57,11 @@ def build(sample: Sample, identity: Identity, position: str) -> Line | Skip:
     not a broken row: it is skipped `too_long`, as a long turn is.
     """
     _check_types(sample)
-    if _is_long_prose(sample.calls):
+    acts = rules.has_tool_calls([call.tool_name for call in sample.calls])
+    if not acts and _is_long_prose(sample.calls):
         return Skip("too_long")
     if len(sample.query) > rules.MAX_LINE_BYTES:  # said before it is hashed: the normal form takes time
-        if not rules.has_tool_calls([call.tool_name for call in sample.calls]):
+        if not acts:
             return Skip("too_long")
         raise Reject("E01", f"a query of {len(sample.query):,} characters (a line: {rules.MAX_LINE_BYTES:,} bytes)")
     record = _derive(sample, identity, position)
@@ -75,7 +73,7 @@ def build(sample: Sample, identity: Identity, position: str) -> Line | Skip:
     except ValidationError as error:
         raise first_violation(error) from None
     except Reject as problem:
-        if not record["metadata"]["has_tool_calls"] and problem.code in ("E01", "E11"):
+        if not acts and problem.code in ("E01", "E11"):
             return Skip("too_long")
         raise
     return Line(line, bytes.fromhex(record["metadata"]["intent_hash"])[:16])
@@ -157,38 +155,60 @@ def _ids(upstream: str | int | None, unique: bool, position: str) -> tuple[str, 
     return position, text
 
 
-def _check_calls(calls: Sequence[Call]) -> None:
-    if not isinstance(calls, list | tuple):
-        raise Reject("E04", f"calls are {type(calls).__name__}, not a list", "execution_plan.nodes")
-    for index, call in enumerate(calls):
-        if type(call) is Call and tuple(map(type, call)) == _ORDINARY_CALL:
-            continue
-        at = f"execution_plan.nodes[{index}]"
-        if not isinstance(call, Call):
-            raise Reject("E04", f"{type(call).__name__}, not a call", at)
-        if type(call.tool_name) is not str:
-            raise Reject("E04", f"{type(call.tool_name).__name__}, not text", f"{at}.tool_name")
-        if type(call.provenance_tier) is not int:
-            kind = type(call.provenance_tier).__name__
-            raise Reject("E04", f"{kind}, not an integer", f"{at}.provenance_tier")
-        if not isinstance(call.arguments, Mapping):
-            raise Reject("E04", f"{type(call.arguments).__name__}, not an object", f"{at}.arguments")
-
-
 def _check_types(sample: Sample) -> None:
     """A row may decide what a loader hands over: E04 for a value of another type than it is declared with."""
-    _check_calls(sample.calls)
-    texts = (sample.query, sample.edge_kind, sample.label, sample.category, sample.language)
-    for value, (field, optional) in zip(texts, _TEXTS, strict=True):
-        if type(value) is not str and not (optional and value is None):
+    kinds = (
+        type(sample.query),
+        type(sample.edge_kind),
+        type(sample.label),
+        type(sample.category),
+        type(sample.language),
+        type(sample.upstream_id),
+        type(sample.extras),
+        type(sample.calls),
+        type(sample.edges),
+    )
+    if kinds not in _ORDINARY_TYPES:
+        _refuse_types(sample)
+    for index, call in enumerate(sample.calls):
+        if type(call) is not Call:
+            raise Reject("E04", f"{type(call).__name__}, not a call", f"execution_plan.nodes[{index}]")
+        name, arguments, tier = call
+        if type(name) is not str or type(tier) is not int or type(arguments) is not dict:
+            _check_call(call, f"execution_plan.nodes[{index}]")
+    if sample.edges and not _are_pairs(sample.edges):
+        raise Reject("E04", "edges are not a list of index pairs", "execution_plan.edges")
+
+
+def _refuse_types(sample: Sample) -> None:
+    """Say which field of a sample has a type of its own; a list or an object may be of a kind of its own."""
+    for field, value in (
+        ("metadata.query", sample.query),
+        ("metadata.edge_kind", sample.edge_kind),
+        ("label", _own(sample.label, "")),
+        ("category", _own(sample.category, "")),
+        ("metadata.language", _own(sample.language, "")),
+    ):
+        if type(value) is not str:
             raise Reject("E04", f"{type(value).__name__}, not text", field)
     if sample.upstream_id is not None and type(sample.upstream_id) not in (str, int):
         kind = type(sample.upstream_id).__name__
         raise Reject("E04", f"{kind}, neither text nor an integer", "metadata.upstream_id")
     if not isinstance(sample.extras, dict):
         raise Reject("E04", f"extras are {type(sample.extras).__name__}, not an object", "metadata")
+    if not isinstance(sample.calls, list | tuple):
+        raise Reject("E04", f"calls are {type(sample.calls).__name__}, not a list", "execution_plan.nodes")
     if not _are_pairs(sample.edges):
         raise Reject("E04", "edges are not a list of index pairs", "execution_plan.edges")
+
+
+def _check_call(call: Call, at: str) -> None:
+    if type(call.tool_name) is not str:
+        raise Reject("E04", f"{type(call.tool_name).__name__}, not text", f"{at}.tool_name")
+    if type(call.provenance_tier) is not int:
+        raise Reject("E04", f"{type(call.provenance_tier).__name__}, not an integer", f"{at}.provenance_tier")
+    if not isinstance(call.arguments, Mapping):
+        raise Reject("E04", f"{type(call.arguments).__name__}, not an object", f"{at}.arguments")
 
 
 def _are_pairs(edges: Any) -> bool:
@@ -198,9 +218,7 @@ def _are_pairs(edges: Any) -> bool:
 
 
 def _is_long_prose(calls: Sequence[Call]) -> bool:
-    """Whether a plan of nothing but answers has too many, or one that is too long."""
-    if rules.has_tool_calls([call.tool_name for call in calls]):
-        return False
+    """Whether answers, and nothing else, are too many, or one of them too long."""
     answers = (value for call in calls for value in call.arguments.values() if type(value) is str)
     return len(calls) > MAX_NODES or any(len(answer) > MAX_STRING for answer in answers)
 
@@ -211,9 +229,11 @@ def _nodes(sample: Sample, source: str, original_id: str) -> tuple[list[dict[str
         origin = rules.origin_json(source, original_id, sample.query)
     except ValueError:
         raise Reject("E05", "query holds a lone surrogate", "metadata.query") from None
-    named = [(name if name.isascii() else _normal(name), dict(arguments)) for name, arguments, _ in sample.calls]
-    examined = examine(named)
-    node_ids = [f"{original_id}_tool_{index}" for index in range(len(named))]
+    calls = sample.calls
+    if not all(call.tool_name.isascii() and type(call.arguments) is dict for call in calls):
+        calls = [Call(_normal(name), dict(arguments), tier) for name, arguments, tier in calls]
+    examined = examine(calls)
+    node_ids = [f"{original_id}_tool_{index}" for index in range(len(calls))]
     origins = _origins(sample.extras.get("provenance"), node_ids)
     nodes = [
         {
@@ -225,8 +245,8 @@ def _nodes(sample: Sample, source: str, original_id: str) -> tuple[list[dict[str
             "scope_sensitivity": sensitivity,
             "node_id": node_id,
         }
-        for (name, arguments), (_, _, tier), (name_json, data, volume, sensitivity), node_id in zip(
-            named, sample.calls, examined, node_ids, strict=True
+        for (name, arguments, tier), (name_json, data, volume, sensitivity), node_id in zip(
+            calls, examined, node_ids, strict=True
         )
     ]
     return nodes, examined

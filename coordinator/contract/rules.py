@@ -23,6 +23,9 @@ MAX_NAME = 256
 MAX_NODE_BYTES = 16_384
 MAX_LINE_BYTES = 65_536
 PROVENANCE_VERSION = "gatling.prov/1"
+_PROVENANCE = (
+    b'{"arguments":%%b,"origin":%%b,"provenance_tier":%%d,"tool_name":%%b,"v":"%b"}' % PROVENANCE_VERSION.encode()
+)
 PLACEHOLDERS = frozenset(
     {
         "unknown",
@@ -208,10 +211,7 @@ def origin_json(source: str, original_id: str, query: str) -> bytes:
 
 def provenance_hash(name: bytes, arguments: bytes, tier: int, origin: bytes) -> str:
     """SHA-256 of the canonical provenance object, put together from its parts' canonical JSON."""
-    return sha256_hex(
-        b'{"arguments":%b,"origin":%b,"provenance_tier":%d,"tool_name":%b,"v":"%b"}'
-        % (arguments, origin, tier, name, PROVENANCE_VERSION.encode())
-    )
+    return sha256_hex(_PROVENANCE % (arguments, origin, tier, name))
 
 
 def intent_hash(query: str, calls: Sequence[tuple[Any, ...]], edges: Sequence[Sequence[int]]) -> str:

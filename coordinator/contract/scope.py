@@ -307,4 +307,4 @@ def derive(tool_name: str, arguments: Mapping[str, Any]) -> tuple[int, int]:
 
 def settled(volume: int, level: int) -> tuple[int, int]:
     """(scope_volume, scope_sensitivity) where names and numbers gave this volume and level (0: none)."""
-    return min(volume, MAX_VOLUME), level or DEFAULT_SENSITIVITY
+    return volume if volume < MAX_VOLUME else MAX_VOLUME, level or DEFAULT_SENSITIVITY

@@ -1,6 +1,7 @@
 """One loader's rows, one after another: label, transform, build, count. Every row ends as exactly one thing.
 
-`Converter` decides what a row is; `convert` drives a stream through it into parts. A row's own trouble is a value
+`Converter` decides what a row is; `convert` drives a stream through it (or through other processes that each have
+one, see `pool`) into parts. A row's own trouble is a value
 (rejected, kept raw); an exception that no odd row explains is the loader's bug and ends it.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +24,7 @@ from ..events import MOST_REASONS, Counts
 from ..redaction import redacted
 from .failures import SourceError
 from .parts import PartWriter
-from .streams.base import Cursor, Stream, Unreadable
+from .streams.base import Batch, Cursor, Stream, Unreadable
 
 PART_BYTES = 8 * 2**20
 COMMIT_SECONDS = 5.0
@@ -53,9 +54,40 @@ class TransformBug(Exception):
         self.row = row
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A rejected row: its code, what is wrong with it, its quarantine record; `raised`: by what nobody foresaw."""
+
+    code: str
+    message: str
+    record: bytes
+    raised: bool = False
+
+
+Outcome = list[Line] | Skip | Rejected
+"""What becomes of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Outcomes of the rows at `places` of the batch that begins at `state`."""
+
+    state: dict[str, Any] | None
+    places: range
+    outcomes: Iterator[Outcome]
+
+
+Convert = Callable[[Iterable[Batch], int], Iterator[Piece]]
+"""From batches, of which so many rows are done already, to pieces in the same order."""
+
+
+class _Unforeseen(Reject):
+    """Of a row whose transform raised an exception that it does not know; the cause is the exception."""
+
+
 @dataclass(slots=True)
 class Converter:
-    """A loader applied to single rows. `reject` takes (code, row position, record) of each rejected row."""
+    """A loader applied to single rows, and the balance of what became of them."""
 
     loader: Loader
     identity: Identity
@@ -82,13 +114,13 @@ class Converter:
             code = next((code for kind, code in ROW_ERRORS.items() if isinstance(error, kind)), None)
             if code is None:
                 raise TransformBug(position) from error
-            self.raised += 1
-            rejected = Reject(code, f"{type(error).__name__}: {error} ({_place(error)})")
+            rejected = _Unforeseen(code, f"{type(error).__name__}: {error} ({_place(error)})")
             rejected.__cause__ = error
             return rejected
 
     def _lines(self, row: Row, position: str) -> list[Line] | Skip:
-        label = standard_label(row, self.loader.source.labels)
+        labels = self.loader.source.labels
+        label = None if labels is None else standard_label(row, labels)
         if isinstance(label, Skip):
             return label
         made = self.loader.transform(row) if self.side is None else self._joined(row)
@@ -111,7 +143,25 @@ class Converter:
         assert isinstance(self.loader, JoinedLoader)
         return self.loader.transform(row, self.side)
 
-    def count(self, outcome: list[Line] | Skip | Reject) -> None:
+    def ended(self, row: Row | Unreadable) -> Outcome:
+        """What becomes of the row. Raises `TransformBug`."""
+        outcome = self.outcome(row)
+        if not isinstance(outcome, Reject):
+            return outcome
+        raised = isinstance(outcome, _Unforeseen)
+        trace = "".join(traceback.format_exception(outcome.__cause__)) if raised else ""
+        if outcome.__cause__:
+            outcome.__cause__.__traceback__ = None  # as in `outcome`
+        return Rejected(outcome.code, _writable(outcome.message), quarantined(row, outcome, trace), raised)
+
+    def convert(self, batches: Iterable[Batch], done: int) -> Iterator[Piece]:
+        """See `Convert`: row by row, as the pieces are read."""
+        for batch in batches:
+            rows = batch.rows
+            yield Piece(batch.state, range(done, len(rows)), map(self.ended, rows[done:] if done else rows))
+            done = max(0, done - len(rows))
+
+    def count(self, outcome: Outcome | Reject) -> None:
         """Enter an outcome into the balance."""
         counts = self.counts
         counts.read += 1
@@ -123,6 +173,7 @@ class Converter:
         else:
             _enter(counts.rejected, outcome.code)
             self.problem = outcome.message
+            self.raised += isinstance(outcome, Rejected) and outcome.raised
 
     def check_health(self, finished: bool) -> None:
         """Raises `SourceError` where so many rows are rejected that the loader cannot be right."""
@@ -146,10 +197,8 @@ def _shown(message: Any) -> str:
     return f"; the last: {text}" if text else ""
 
 
-def standard_label(row: Row, labels: LabelMap | None) -> Any:
-    """The label that the source's map gives a row, a `Skip`, or None without a map. Raises `Reject` E05."""
-    if labels is None:
-        return None
+def standard_label(row: Row, labels: LabelMap) -> Any:
+    """The label that the source's map gives a row, or a `Skip`. Raises `Reject` E05."""
     value: Any = row
     for key in labels.column.split("."):
         if not isinstance(value, Mapping) or key not in value:
@@ -228,56 +277,49 @@ class Drive:
     clock: Callable[[], float]
 
 
-def convert(stream: Stream, converter: Converter, drive: Drive) -> str:
+def convert(stream: Stream, converter: Converter, drive: Drive, elsewhere: Convert | None = None) -> str:
     """Drive the stream from the last commit to its end, the cap or a stop; returns `done`, `capped` or `stopped`.
 
-    Commits by size and time and at the end. Whatever ends it early, the rows before are committed first.
+    `elsewhere` converts the rows, if not `converter` itself, which then only counts. Commits by size and time and at the end. Whatever ends it early, the rows before are committed first.
     """
     last = drive.writer.last
-    cursor = last.cursor if last else Cursor(None, 0)
+    state, taken = last.cursor if last else Cursor(None, 0)
     committed = told = drive.clock()
-    skip = cursor.taken
     try:
-        for batch in stream.batches(cursor.state):
-            for index in range(skip, len(batch.rows)):
+        for piece in (elsewhere or converter.convert)(stream.batches(state), taken):
+            for place in piece.places:
                 if drive.cap and converter.counts.samples >= drive.cap:
-                    return _end(drive, cursor, converter, "capped")
-                _one(batch.rows[index], converter, drive.writer)
-                cursor = Cursor(batch.state, index + 1)
-            skip = max(0, skip - len(batch.rows))
+                    return _end(drive, Cursor(state, taken), converter, "capped")
+                _enter_row(next(piece.outcomes), converter, drive.writer)
+                state, taken = piece.state, place + 1
             converter.check_health(finished=False)
             now = drive.clock()
             if drive.writer.size >= PART_BYTES or now - committed >= COMMIT_SECONDS:
-                drive.writer.commit(cursor, converter.counts, done=False)
+                drive.writer.commit(Cursor(state, taken), converter.counts, done=False)
                 committed = now
             if now - told >= PROGRESS_SECONDS:
                 drive.progress()
                 told = now
             if drive.stopping():
-                return _end(drive, cursor, converter, "stopped")
+                return _end(drive, Cursor(state, taken), converter, "stopped")
         converter.check_health(finished=True)
     except OSError:
         with suppress(OSError):  # a network that fails leaves the disk; a disk that fails tells so twice
-            _end(drive, cursor, converter, "stopped")
+            _end(drive, Cursor(state, taken), converter, "stopped")
         raise
     except Exception:
-        _end(drive, cursor, converter, "stopped")
+        _end(drive, Cursor(state, taken), converter, "stopped")
         raise
-    return _end(drive, cursor, converter, "done")
+    return _end(drive, Cursor(state, taken), converter, "done")
 
 
-def _one(row: Row | Unreadable, converter: Converter, writer: PartWriter) -> None:
-    raised = converter.raised
-    outcome = converter.outcome(row)
+def _enter_row(outcome: Outcome, converter: Converter, writer: PartWriter) -> None:
     converter.count(outcome)
     if isinstance(outcome, list):
         for line in outcome:
             writer.add(line.data, line.key)
-    elif isinstance(outcome, Reject):
-        trace = "".join(traceback.format_exception(outcome.__cause__)) if converter.raised > raised else ""
-        if outcome.__cause__:
-            outcome.__cause__.__traceback__ = None  # as in `outcome`
-        writer.reject(quarantined(row, outcome, trace))
+    elif isinstance(outcome, Rejected):
+        writer.reject(outcome.record)
 
 
 def _end(drive: Drive, cursor: Cursor, converter: Converter, how: str) -> str:

@@ -323,7 +323,6 @@ LABELS = LabelMap(
 )
 def test_a_label_is_standardised(row: Any, expected: Any) -> None:
     assert standard_label(row, LABELS) == expected
-    assert standard_label(row, None) is None
 
 
 @pytest.mark.parametrize(
