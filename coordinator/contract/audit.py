@@ -16,10 +16,10 @@ from .reading import strict_json
 from .sample import Reject
 from .schema import Record
 from .scope import derive as derive_scope
+from .tier_rules import check_tier
 from .violations import Violation, shown_key, violations
 
 _BOM = b"\xef\xbb\xbf"
-_TIER_LABELS = {"I": ("benign",), "II": ("adversarial", "benign"), "III": ("boundary", "benign")}
 
 
 class Auditor:
@@ -88,7 +88,7 @@ def _broken_rules(record: dict[str, Any], line: bytes) -> Iterator[Violation]:
     plan, metadata = record["execution_plan"], record["metadata"]
     nodes = plan["nodes"]
     yield from _caught(lambda: rules.check_sizes(line, nodes))
-    yield from _labels(record)
+    yield from _caught(lambda: check_tier(record))
     yield from _metadata_values(metadata)
     yield from _counts(metadata, nodes)
     parts: list[tuple[bytes, bytes]] = []
@@ -109,12 +109,6 @@ def _caught(check: Callable[[], None], at: str = "") -> Iterator[Violation]:
         check()
     except Reject as problem:
         yield _violation(problem, at)
-
-
-def _labels(record: dict[str, Any]) -> Iterator[Violation]:
-    label, tier = record["label"], record["metadata"]["tier"]
-    if label not in _TIER_LABELS[tier]:
-        yield Violation("E14", "label", f"{label} in tier {tier}")
 
 
 def _metadata_values(metadata: dict[str, Any]) -> Iterator[Violation]:

@@ -17,6 +17,7 @@ from .plans import MAX_NODES, MAX_STRING
 from .sample import Call, Category, Label, Reject, Sample, Skip
 from .schema import ORIGINAL_ID, SCHEMA_VERSION, Record
 from .scope import derive as derive_scope
+from .tier_rules import check_tier
 from .violations import first_violation, shown_key
 
 _ORIGINAL_ID = re.compile(ORIGINAL_ID)
@@ -54,6 +55,7 @@ def build(sample: Sample, identity: Identity, position: str) -> Line | Skip:
     record = _derive(sample, identity, position)
     try:
         _VALIDATE(record)
+        check_tier(record)
         line = _dump(record)
         rules.check_sizes(line, record["execution_plan"]["nodes"])
     except ValidationError as error:

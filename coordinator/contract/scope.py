@@ -243,6 +243,13 @@ def _texts(values: list[Any], objects: list[Mapping[str, Any]]) -> Iterator[str]
                 lists.append(value)
 
 
+@lru_cache(16_384)
+def verb_kind(tool_name: str) -> str:
+    """What the first verb of a tool's name does (read, list, search, export, send, delete, other), or nothing."""
+    kinds = [_VERBS[word] for word in tokens(tool_name) if word in _VERBS]
+    return next((kind for kind in kinds if kind != "listings"), "".join(kinds[:1]))
+
+
 def derive(tool_name: str, arguments: Mapping[str, Any]) -> tuple[int, int]:
     """(scope_volume, scope_sensitivity) of a call; `arguments` holds JSON values of any depth."""
     tool = _tool(tool_name) if len(tool_name) <= CACHED_NAME else _tool.__wrapped__(tool_name)
