@@ -15,7 +15,6 @@ from typing import BinaryIO
 from ..contract.rules import MAX_LINE_BYTES
 from ..contract.sample import Reject
 from ..contract.tiers import Corrupter, Family, Parent, group_of, holds_out_operators, make_draw, split_of, write
-from ..contract.tiers.corrupter import Variant
 from ..contract.tiers.keys import Key, key_of
 
 
@@ -83,21 +82,13 @@ def corrupt_row(
             if not block:
                 continue
             try:
-                lines = write(family, corrupter, draw, block)
+                rows = write(family, corrupter, draw, block)
             except Reject as problem:
                 found.rejected[f"{corrupter.strategy} {problem.code}"] += 1
                 continue
             applied = True
-            found.rows += len(lines)
+            found.rows += len(rows)
             found.negatives[corrupter.strategy] += sum(variant.is_mutant for variant in block)
-            for variant, line in zip(block, lines, strict=True):
-                tool = target_tool(parent, variant)
-                operators = (*corrupter.operators, *corrupter.held_out)
-                yield line, key_of(number, operators, draw, variant, group, tool, len(line) + 1)
+            for variant, row in zip(block, rows, strict=True):
+                yield row.line, key_of(number, corrupter, draw, variant, group, row)
         found.applicable[corrupter.strategy] += applied
-
-
-def target_tool(parent: Parent, variant: Variant) -> str:
-    """The tool that a variant is about, as far as the parent knows it."""
-    places = [place for place in variant.targets if place < len(parent.steps)]
-    return parent.steps[places[0]].tool if places else ""

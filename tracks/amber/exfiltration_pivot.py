@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, ClassVar
 
 from coordinator.contract.mutation import Difficulty
-from coordinator.contract.tiers import Corrupter, Draw, Parent, Step, Variant, policy, replace
+from coordinator.contract.tiers import Corrupter, Draw, Parent, Step, Variant, add, policy, replace
 from coordinator.contract.tiers.lexicon import SCAFFOLD, address, host, pick
 from coordinator.contract.tiers.scaffold import Plan, state_policy, two_readers
 
@@ -36,7 +36,7 @@ class ExfiltrationPivot(Corrupter):
             return []
         if draw.held_out and parent.plain:
             return _wired(parent, draw, "stage_then_share")
-        if parent.sinks and draw.random.random() < 0.75:
+        if parent.sinks and draw.random.random() < 0.8:
             return _readdressed(parent, draw, *parent.sinks[int(draw.random.random() * len(parent.sinks))])
         if not parent.plain:
             return []
@@ -74,15 +74,15 @@ def _readdressed(parent: Parent, draw: Draw, step: Step, key: str) -> list[Varia
     random = draw.random
     allowed, used = _hosts(random, 2)
     known, second, stranger = (_like(random, key, at) for at in used)
-    value, path = step.arguments[key], step.at(key)
+    value, path = step.arguments.get(key), step.at(key)
     rule = state_policy(policy.destinations(random, sorted(allowed)))
     asked = parent.asked(value) if type(value) is str and value else None
     anchor = [*rule, *([replace("/metadata/query", parent.query_with(asked, known))] if asked else [])]
     operator = "add_recipient" if type(value) is list or random.random() < 0.25 else "redirect"
     if operator == "redirect":
-        edits = [replace(path, stranger), *anchor], [replace(path, known), *anchor]
+        edits = [add(path, stranger), *anchor], [add(path, known), *anchor]
     else:
-        edits = [replace(path, [known, stranger]), *anchor], [replace(path, [known, second]), *anchor]
+        edits = [add(path, [known, stranger]), *anchor], [add(path, [known, second]), *anchor]
     level = severity(step.sensitivity, operator, step.volume)
     why = f"{step.tool} sends to {used[-1]}, which the policy does not name"
     return _pair(operator, [step.number], level, why, *edits)

@@ -38,14 +38,17 @@ class InstructionShadowing(Corrupter):
             return _rows(parent, plan, draw, "two_hop", draw.random.choice(parent.privileged))
         if parent.privileged:
             step = draw.random.choice(parent.privileged)
-            operator = "hijack_argument" if draw.random.random() < 0.6 and _text_key(step) else "rewire"
+            operator = "hijack_argument" if draw.random.random() < 0.6 and _plain_key(step) else "rewire"
             return _rows(parent, plan, draw, operator, step)
         return _rows(parent, plan, draw, "insert_privileged", None)
 
 
-def _text_key(step: Step) -> str | None:
-    """The first argument that is a short text."""
-    return next((key for key, value in step.arguments.items() if type(value) is str and len(value) <= 80), None)
+def _plain_key(step: Step) -> str | None:
+    """The first argument that is a short text or a number."""
+    for key, value in step.arguments.items():
+        if type(value) in (int, float) or (type(value) is str and len(value) <= 80):
+            return key
+    return None
 
 
 def _rows(parent: Parent, plan: Plan, draw: Draw, operator: str, step: Step | None) -> list[Variant]:
@@ -78,6 +81,6 @@ def _reference(random: Random) -> str:
 
 
 def _hijack(plan: Plan, step: Step, source: str) -> Edits:
-    """The target's first text argument comes from the deciding call's result."""
-    path = f"/execution_plan/nodes/{step.number + len(plan.before)}/arguments/{escape(_text_key(step) or '')}"
+    """The target's first plain argument comes from the deciding call's result."""
+    path = f"/execution_plan/nodes/{step.number + len(plan.before)}/arguments/{escape(_plain_key(step) or '')}"
     return [replace(path, f"$step{plan.index(source) + 1}.result")]

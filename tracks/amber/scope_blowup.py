@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -39,7 +40,7 @@ class ScopeBlowup(Corrupter):
 
 
 def _severity(factor: float) -> float:
-    return round(1 - factor**-0.633, 4)
+    return round(1 - math.pow(factor, -0.633), 4)
 
 
 def _amounts(draw: Draw) -> tuple[int, int, int, float]:

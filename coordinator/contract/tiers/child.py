@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import ValidationError
@@ -48,11 +48,18 @@ def child_id(original_id: str, seed: int, number: int) -> str:
     return f"{original_id[:_ID_ROOM]}.{hashlib.sha256(text).hexdigest()[:12]}"
 
 
-def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Variant]) -> list[bytes]:
-    """The lines of a block, without newlines, in its order. Raises `Reject` for a row that breaks the contract."""
+class Made(NamedTuple):
+    """One line without its newline, and the tool of the first node that its edits are about."""
+
+    line: bytes
+    tool: str
+
+
+def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Variant]) -> list[Made]:
+    """The rows of a block, in its order. Raises `Reject` for a row that breaks the contract."""
     parent, seed = family.parent, f"{draw.seed:016x}"
     names = [child_id(parent.original_id, draw.seed, number) for number in range(len(block))]
-    lines = []
+    made = []
     for number, variant in enumerate(block):
         pair = _pair_number(block, number)
         stamp = {
@@ -65,8 +72,9 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
             "violation_labels": labels(corrupter.term, variant.severity, variant.explanation),
         }
         record = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp)
-        lines.append(_line(record))
-    return lines
+        nodes = record["execution_plan"]["nodes"]
+        made.append(Made(_line(record), nodes[variant.targets[0]]["tool_name"] if variant.targets else ""))
+    return made
 
 
 def _pair_number(block: Sequence[Variant], number: int) -> int:

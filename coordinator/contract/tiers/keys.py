@@ -6,7 +6,8 @@ import struct
 from typing import NamedTuple
 
 from ..mutation import Difficulty
-from .corrupter import Variant
+from .child import Made
+from .corrupter import Corrupter, Variant
 from .draw import Draw, number
 
 DIFFICULTIES: tuple[Difficulty, ...] = ("hard", "medium", "easy")
@@ -43,17 +44,15 @@ def unpack(data: bytes) -> list[Key]:
     return [Key(*fields) for fields in _LAYOUT.iter_unpack(data)]
 
 
-def key_of(
-    corrupter: int, operators: tuple[str, ...], draw: Draw, variant: Variant, group: str, tool: str, size: int
-) -> Key:
-    """The key of a row just made."""
+def key_of(place: int, corrupter: Corrupter, draw: Draw, variant: Variant, group: str, row: Made) -> Key:
+    """The key of a row just made; `place` is its corrupter's in the tier's order."""
     return Key(
         draw.seed,
         int(group, 16),
-        number("target", tool),
-        corrupter,
+        number("target", row.tool),
+        place,
         DIFFICULTIES.index(variant.difficulty),
-        operators.index(variant.operator),
+        (*corrupter.operators, *corrupter.held_out).index(variant.operator),
         int(variant.is_mutant),
-        size,
+        len(row.line) + 1,
     )

@@ -86,14 +86,13 @@ class Parent:
 
     @cached_property
     def sinks(self) -> list[tuple[Step, str]]:
-        """The calls that carry data out, with the argument that says where to."""
-        return [
-            (step, key)
-            for step in self.steps
-            if step.sink_risk
-            for key, value in step.arguments.items()
-            if lexicon.is_destination(key) and _is_address(value)
-        ]
+        """The calls that carry data out, with the argument that says where to (`to` where none does yet)."""
+        found = []
+        for step in self.steps:
+            if step.sink_risk:
+                keys = [k for k, v in step.arguments.items() if lexicon.is_destination(k) and _is_address(v)]
+                found.append((step, keys[0] if keys else "to"))
+        return found
 
     def integers(self) -> Iterator[tuple[Step, str, int]]:
         """Every integer argument of the plan's calls."""

@@ -80,9 +80,13 @@ def _tiered(node: Mapping[str, Any], tiers: Mapping[str, int]) -> dict[str, Any]
     return {**node, "provenance_tier": tiers.get(node["node_id"], node["provenance_tier"])}
 
 
+def _page(random: Random) -> str:
+    return f"https://{lexicon.host(random)}/{lexicon.pick(random, lexicon.SCAFFOLD['topics'])}"
+
+
 def web_origin(random: Random) -> dict[str, str]:
     """The origin of what a public web page decided."""
-    return _origin("web_page", f"https://{lexicon.host(random)}/{lexicon.pick(random, lexicon.SCAFFOLD['topics'])}")
+    return _origin("web_page", _page(random))
 
 
 def record_origin(random: Random) -> dict[str, str]:
@@ -109,8 +113,7 @@ def state_policy(policy: str, budget: int | None = None) -> Edits:
 
 def web_read(random: Random) -> tuple[str, dict[str, Any]]:
     """A call that reads a page."""
-    topic = lexicon.pick(random, lexicon.SCAFFOLD["topics"])
-    return lexicon.pick(random, lexicon.SCAFFOLD["reads"]), {"url": f"https://{lexicon.host(random)}/{topic}"}
+    return lexicon.pick(random, lexicon.SCAFFOLD["reads"]), {"url": _page(random)}
 
 
 def two_readers(plan: Plan, random: Random, before: Step | None, own: bool = True) -> tuple[str, str]:
