@@ -6,6 +6,7 @@ A patch never changes the document it is given: what lies on an edit's path is c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 Edit = Mapping[str, Any]
@@ -31,11 +32,13 @@ def escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1") if "~" in key or "/" in key else key
 
 
-def steps(path: str) -> list[str]:
+@lru_cache(16_384)
+def steps(path: str) -> tuple[str, ...]:
     """The steps of a JSON pointer. Raises `ValueError` unless it starts with a slash."""
     if not path.startswith("/"):
         raise ValueError(f"{path[:80]!r} is no pointer into the row")
-    return [step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/")]
+    parts = path[1:].split("/")
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in parts) if "~" in path else tuple(parts)
 
 
 def apply(document: Any, edits: Iterable[Edit]) -> Any:
@@ -45,7 +48,7 @@ def apply(document: Any, edits: Iterable[Edit]) -> Any:
     return document
 
 
-def _applied(value: Any, path: list[str], depth: int, edit: Edit) -> Any:
+def _applied(value: Any, path: tuple[str, ...], depth: int, edit: Edit) -> Any:
     last = depth == len(path) - 1
     if type(value) is dict:
         changed = dict(value)
@@ -58,7 +61,7 @@ def _applied(value: Any, path: list[str], depth: int, edit: Edit) -> Any:
     raise ValueError(f"{edit['path'][:80]!r} runs through a value that has no parts")
 
 
-def _in_object(value: dict[str, Any], path: list[str], depth: int, edit: Edit, last: bool) -> None:
+def _in_object(value: dict[str, Any], path: tuple[str, ...], depth: int, edit: Edit, last: bool) -> None:
     key, op = path[depth], edit["op"]
     if key not in value and not (last and op == "add"):
         raise ValueError(f"nothing stands at {edit['path'][:80]!r}")
@@ -70,7 +73,7 @@ def _in_object(value: dict[str, Any], path: list[str], depth: int, edit: Edit, l
         value[key] = edit["value"]
 
 
-def _in_list(value: list[Any], path: list[str], depth: int, edit: Edit, last: bool) -> None:
+def _in_list(value: list[Any], path: tuple[str, ...], depth: int, edit: Edit, last: bool) -> None:
     op = edit["op"]
     adds = last and op == "add"
     at = len(value) if path[depth] == "-" and adds else _index(path[depth], edit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from .mutation import DELTA_PER_SEVERITY, MAX_BOUNDARY_SEVERITY, TERMS
@@ -63,16 +64,18 @@ def _check_mutation(record: Mapping[str, Any], tier: str) -> None:
     if (mutation.get("limit") is not None) != (tier == "III"):
         raise Reject("E14", "stands in tier III, and in no other", f"{field}.limit")
     for at, edit in enumerate(mutation["edits"]):
-        if not _may_edit(steps(edit["path"])):
+        if not _may_edit(edit["path"]):
             raise Reject("E16", f"{edit['path'][:80]!r} is derived, not edited", f"{field}.edits[{at}].path")
 
 
-def _may_edit(path: list[str]) -> bool:
+@lru_cache(16_384)
+def _may_edit(pointer: str) -> bool:
     """Query, policy, budget, edge kind, origins, edges, whole nodes, and a node's name, arguments and tier."""
+    path = steps(pointer)
     if path[0] == "metadata":
         return len(path) > 1 and path[1] in _EDITABLE
-    if path[:2] == ["execution_plan", "edges"]:
+    if path[:2] == ("execution_plan", "edges"):
         return True
-    return (
-        path[:2] == ["execution_plan", "nodes"] and len(path) > 2 and (len(path) == 3 or path[3] not in _DERIVED_NODE)
-    )
+    if path[:2] != ("execution_plan", "nodes") or len(path) < 3:
+        return False
+    return len(path) == 3 or path[3] not in _DERIVED_NODE

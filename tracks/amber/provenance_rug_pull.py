@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from coordinator.contract.mutation import Difficulty
 from coordinator.contract.tiers import Corrupter, Draw, Parent, Step, Variant, policy, replace
-from coordinator.contract.tiers.scaffold import originate, record_origin, state_policy, web_origin
+from coordinator.contract.tiers.scaffold import originate, record_origin, state_policy, user_origin, web_origin
 
 GAPS = {1: 1.0, 2: 0.75}
 EASY_FROM = 7
@@ -29,7 +29,7 @@ class ProvenanceRugPull(Corrupter):
         others = [other for other in parent.steps if other.privilege < 5 and other.tool != "respond"]
         if others:
             return _swapped(parent, draw, step, draw.random.choice(others))
-        return _from_record(parent, draw, step)
+        return _alone(parent, draw, step)
 
 
 def _variants(draw: Draw, operator: str, step: Step, gap: int, edits: tuple[Edits, Edits]) -> list[Variant]:
@@ -59,13 +59,14 @@ def _swapped(parent: Parent, draw: Draw, step: Step, other: Step) -> list[Varian
     return _variants(draw, "origin_swap", step, tier, (edits(other, step), edits(step, other)))
 
 
-def _from_record(parent: Parent, draw: Draw, step: Step) -> list[Variant]:
-    """The only call there is: decided by a web page, or by a first-party record."""
-    rule = state_policy(policy.stated(draw.random, policy.VETTED))
+def _alone(parent: Parent, draw: Draw, step: Step) -> list[Variant]:
+    """The only call there is: decided by a web page, or by a first-party record or the user's own request."""
+    random = draw.random
+    rule = state_policy(policy.stated(random, policy.VETTED))
+    trusted = 2 if draw.difficulty == "hard" else 1
+    record = record_origin(random) if trusted == 2 else user_origin(parent)
 
     def edits(tier: int, origin: dict[str, str]) -> Edits:
         return [replace(f"{step.path}/provenance_tier", tier), *originate(parent, {step.node_id: origin}), *rule]
 
-    return _variants(
-        draw, "record_swap", step, 2, (edits(3, web_origin(draw.random)), edits(2, record_origin(draw.random)))
-    )
+    return _variants(draw, "record_swap", step, trusted, (edits(3, web_origin(random)), edits(trusted, record)))

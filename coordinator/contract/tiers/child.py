@@ -68,7 +68,7 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
             "group_id": family.group_id,
             "variant": "mutant" if variant.is_mutant else "control",
             "split": family.split,
-            "mutation": _mutation(corrupter, variant, seed, names, number, block[pair]),
+            "mutation": _mutation(corrupter, variant, seed, names, number, pair),
             "violation_labels": labels(corrupter.term, variant.severity, variant.explanation),
         }
         record = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp)
@@ -86,7 +86,7 @@ def _pair_number(block: Sequence[Variant], number: int) -> int:
 
 
 def _mutation(
-    corrupter: Corrupter, variant: Variant, seed: str, names: list[str], number: int, negative: Variant
+    corrupter: Corrupter, variant: Variant, seed: str, names: list[str], number: int, pair: int
 ) -> dict[str, Any]:
     mutation = {
         "strategy": corrupter.strategy,
@@ -98,13 +98,9 @@ def _mutation(
         "edits": list(variant.edits),
     }
     if corrupter.tier == "III":
-        twin = variant.positive if variant.positive is not None else _pair_of(number, negative, names)
+        twin = pair if variant.positive is None else variant.positive
         mutation |= {"limit": variant.limit, "twin": names[twin]}
     return mutation
-
-
-def _pair_of(number: int, negative: Variant, names: list[str]) -> int:
-    return next(at for at in range(len(names)) if at != number and negative.positive == number)
 
 
 def labels(term: str, severity: float, explanation: str) -> list[dict[str, Any]]:

@@ -28,6 +28,9 @@ SENSITIVITY_KEYS: dict[int, list[str]] = {int(level): keys for level, keys in _L
 SCAFFOLD: dict[str, list[str]] = _LEXICON["scaffold"]
 SIBLINGS: dict[str, list[str]] = _LEXICON["siblings"]
 
+SIBLING_KEYS = {value.casefold(): name for name, values in SIBLINGS.items() for value in values}
+"""The set of siblings that a value belongs to."""
+
 _DAYS = frozenset(tuple(key.split()) for key in _LEXICON["quantity"]["days"])
 _SINK_KEYS = frozenset(tuple(key.split()) for key in _LEXICON["sinks"]["keys"])
 _READ: int = _LEXICON["privilege"]["read"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from ..canonical import sha256_hex
 from ..patch import add, replace
 from ..scope import derive
 from . import lexicon
@@ -96,9 +96,17 @@ def record_origin(random: Random) -> dict[str, str]:
     )
 
 
+def user_origin(parent: Parent) -> dict[str, str]:
+    """The origin of what the user's request itself decided, stated where a pair needs it stated."""
+    return {
+        "source_type": "user_request",
+        "source_id": parent.name,
+        "content_sha256": sha256_hex(parent.query.encode()),
+    }
+
+
 def _origin(kind: str, source_id: str) -> dict[str, str]:
-    digest = hashlib.sha256(source_id.encode()).hexdigest()
-    return {"source_type": kind, "source_id": source_id, "content_sha256": digest}
+    return {"source_type": kind, "source_id": source_id, "content_sha256": sha256_hex(source_id.encode())}
 
 
 def originate(parent: Parent, origins: Mapping[str, Mapping[str, str]]) -> Edits:
