@@ -1,13 +1,14 @@
 """What a lazy classifier could look at: the words of a plan, of a query, the graph's shape, ids and hashes.
 
 Each function gives a row's set of features of one kind, as readable texts. A set, not a bag of counts: whether a
-trait occurs is what an artefact gives away.
+trait occurs is what an artefact gives away. Texts are looked at by several gates, so the last row's are kept.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from .rows import Row
@@ -19,6 +20,7 @@ _END = 16
 """Characters at the end of an id in which a suffix would tell the variants apart."""
 
 
+@lru_cache(maxsize=1)
 def plan_text(row: Row) -> frozenset[str]:
     """Tool names, argument keys and values, whole and in words; of numbers also how many digits they have."""
     return frozenset(
@@ -58,6 +60,7 @@ def _words(text: str) -> Iterator[str]:
             yield f"digits:{len(word)}"
 
 
+@lru_cache(maxsize=1)
 def query_text(row: Row) -> frozenset[str]:
     """The words of the query and of the policy: what is known before any plan."""
     return frozenset(_words(row.query)) | frozenset(f"policy:{word}" for word in _words(row.policy))

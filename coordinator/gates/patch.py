@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from typing import Any
+
+import orjson
 
 
 class PatchError(ValueError):
@@ -13,7 +14,7 @@ class PatchError(ValueError):
 
 def apply(document: Any, operations: Iterable[Any]) -> Any:
     """A changed copy of `document`. Raises `PatchError`."""
-    holder = {"": deepcopy(document)}
+    holder = {"": _copy(document)}
     for operation in operations:
         if not isinstance(operation, Mapping) or not isinstance(operation.get("path"), str):
             raise PatchError("an operation is no object with a path")
@@ -24,20 +25,24 @@ def apply(document: Any, operations: Iterable[Any]) -> Any:
     return holder[""]
 
 
+def _copy(value: Any) -> Any:
+    return orjson.loads(orjson.dumps(value))
+
+
 def _apply(holder: dict[str, Any], operation: Mapping[str, Any]) -> None:
     path = operation["path"]
     match operation.get("op"):
         case "add":
-            _add(holder, path, deepcopy(operation["value"]))
+            _add(holder, path, _copy(operation["value"]))
         case "remove":
             _remove(holder, path)
         case "replace":
             _remove(holder, path)
-            _add(holder, path, deepcopy(operation["value"]))
+            _add(holder, path, _copy(operation["value"]))
         case "move":
             _add(holder, path, _remove(holder, operation["from"]))
         case "copy":
-            _add(holder, path, deepcopy(_get(holder, operation["from"])))
+            _add(holder, path, _copy(_get(holder, operation["from"])))
         case "test":
             if not same(_get(holder, path), operation["value"]):
                 raise ValueError("the value is another one")

@@ -76,9 +76,12 @@ class Bags:
     def see(self, row: Row, parent: int) -> None:
         """Take in a row of the group `parent`."""
         if self._sample.wants(parent):
-            numbers = self._numbers
-            bag = array("I", [numbers.setdefault(name, len(numbers)) for name in sorted(self._features(row))])
-            self._sample.add(parent, (row.negative, bag))
+            numbers, found = self._numbers, self._features(row)
+            for name in sorted(
+                name for name in found if name not in numbers
+            ):  # a set's own order differs from run to run
+                numbers[name] = len(numbers)
+            self._sample.add(parent, (row.negative, array("I", sorted(map(numbers.__getitem__, found)))))
 
     def classes(self) -> tuple[int, int]:
         """(benign rows, negatives) in the sample."""
@@ -111,7 +114,7 @@ def _cross_validated(bags: Any, labels: Any, folds: Any, names: Sequence[str]) -
         held = folds == fold
         if len(set(labels[held])) < 2 or len(set(labels[~held])) < 2:
             continue
-        model = LogisticRegression(solver="liblinear", C=0.3, max_iter=200, tol=0.01, random_state=_SEED)
+        model = LogisticRegression(solver="liblinear", dual=True, C=0.3, max_iter=500, tol=0.05, random_state=_SEED)
         model.fit(bags[~held], labels[~held])
         figures.append(float(roc_auc_score(labels[held], model.decision_function(bags[held]))))
         weights += model.coef_[0] / FOLDS

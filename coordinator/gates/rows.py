@@ -38,9 +38,9 @@ class Collector(Protocol):
         """The outcomes, after the last row."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
-    """One line, parsed once for all gates."""
+    """One line, parsed once for all gates; equal to itself alone."""
 
     line: bytes
     record: dict[str, Any]
@@ -69,7 +69,7 @@ class Row:
         pairs = [edge for edge in edges if isinstance(edge, list) and len(edge) == 2] if isinstance(edges, list) else []
         return [(index[start], index[end]) for start, end in pairs if start in index and end in index]
 
-    @property
+    @cached_property
     def negative(self) -> bool:
         """Whether the row is a negative of its tier (adversarial or boundary)."""
         return self.record.get("label") != "benign"
@@ -84,7 +84,7 @@ class Row:
         """What the row's policy says, or nothing."""
         return self.text("policy")
 
-    @property
+    @cached_property
     def strategy(self) -> str:
         """The strategy that made the row, for negatives and controls alike."""
         return str(self.mutation.get("strategy") or "")

@@ -100,14 +100,13 @@ class DenyList:
 
     def __init__(self, parent_of: Callable[[Row], dict[str, Any] | None]) -> None:
         self._parent_of = parent_of
-        self._denied = re.compile(rf"\b(?:{'|'.join(map(re.escape, _lists()['deny']))})\b")
         self._hits: Counter[str] = Counter()
 
     def see(self, row: Row) -> None:
         """See `Collector`."""
-        found = set(self._denied.findall(_text(row.record)))
+        found = _denied(row.record)
         if found and (parent := self._parent_of(row)) is not None:
-            found -= set(self._denied.findall(_text(parent)))
+            found -= _denied(parent)
         self._hits.update(found)
 
     def gates(self) -> Iterator[Gate]:
@@ -117,10 +116,13 @@ class DenyList:
         yield judged("deny list", self._hits.total(), Bound(high=0), sentence, hits)
 
 
-def _text(record: dict[str, Any]) -> str:
-    """What a reader of the row is given, in words: ids, plan, query, policy and origins; never its labels."""
+def _denied(record: dict[str, Any]) -> set[str]:
+    """The denied words in what a reader of the row is given: ids, plan, query, policy, origins; never its labels."""
     metadata = record.get("metadata")
     shown = metadata if isinstance(metadata, dict) else {}
     seen = [record.get("original_id"), record.get("execution_plan")]
     seen += [shown.get(key) for key in ("query", "policy", "pair_id", "group_id", "provenance")]
-    return " ".join(_WORDS.findall(orjson.dumps(seen).decode().casefold()))
+    text = orjson.dumps(seen).decode().casefold()
+    likely = [words for words in _lists()["deny"] if words.partition(" ")[0] in text]
+    spaced = f" {' '.join(_WORDS.findall(text))} " if likely else ""
+    return {words for words in likely if f" {words} " in spaced}
