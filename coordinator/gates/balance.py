@@ -21,7 +21,7 @@ TIER_III = {
     "flow_adjacent": 0.09,
     "hierarchy_choice": 0.09,
 }
-"""The share of each operator among the negatives of Tier III."""
+"""The share of each strategy among the negatives of Tier III."""
 DIFFICULTY = {"hard": 0.50, "medium": 0.35, "easy": 0.15}
 SPLITS = ("train", "validation", "test", "test_ood")
 TOP_TOOL = Bound(high=0.03)
@@ -31,7 +31,7 @@ _SHOWN = 12
 
 
 class Balance:
-    """Counts of negatives by strategy, operator, difficulty and tool."""
+    """Counts of negatives by strategy, difficulty and tool."""
 
     def __init__(self, tier: str) -> None:
         self._tier = tier
@@ -45,7 +45,7 @@ class Balance:
         if not row.negative:
             return
         self._negatives += 1
-        self._kinds[row.strategy if self._tier == "II" else str(row.mutation.get("operator"))] += 1
+        self._kinds[row.strategy] += 1
         self._difficulties[str(row.mutation.get("difficulty"))] += 1
         targets = row.mutation.get("target_node_ids")
         wanted = targets if isinstance(targets, list) else []

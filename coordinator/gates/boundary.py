@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from .families import Difference, Faults, difference
@@ -83,6 +84,8 @@ def _twin_fault(row: Row, twin: Row | None, found: Difference | None) -> str:
         return "no limit is stated in query or policy"
     if type(limit) is int and found.leaves and not _at_limit(twin, found.leaves[0], limit):
         return "the twin is not at L or L - 1"
+    if type(limit) is str and found.leaves and not _is_close(found.leaves[0][1], limit):
+        return "the twin is not at the last day or the day before"
     return ""
 
 
@@ -93,3 +96,12 @@ def _at_limit(twin: Row, leaf: tuple[str, Any, Any], limit: int) -> bool:
     nodes = [twin.nodes[int(at)]] if at.isdecimal() else []
     seen = [value, *(node.get(key) for node in nodes for key in ("scope_volume", "scope_sensitivity"))]
     return any(type(number) is int and number in (limit, limit - 1) for number in seen)
+
+
+def _is_close(value: Any, limit: str) -> bool:
+    """Whether a date is the last one allowed or the day before; any other text has no neighbour to be checked."""
+    try:
+        last = date.fromisoformat(limit)
+        return 0 <= (last - date.fromisoformat(str(value))).days <= 1
+    except ValueError:
+        return True

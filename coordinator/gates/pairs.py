@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from ..errors import PolecatsError
-from .rows import STRATEGIES, Row, key64
+from .rows import TERMS, Row, key64
 from .verdict import Bound, Gate, could_not_run, judged
 
 _SHOWN = 12
@@ -35,7 +35,7 @@ class Pairs:
             self._benign.append(key64(original_id))
             return
         said = (row.text("pair_id"), row.text("group_id"), row.text("split"), original_id)
-        self._negatives.append(_key(*said, STRATEGIES.get(row.strategy, ""), _severity(row)))
+        self._negatives.append(_key(*said, TERMS.get(row.strategy, ""), _severity(row)))
 
     def gates(self) -> Iterator[Gate]:
         """See `Collector`."""
@@ -79,13 +79,12 @@ def _enter(line: bytes, faults: Counter[str], wanted: array[int], controls: arra
 def _severity(row: Row) -> str:
     """The severity of the row's own term."""
     labels = row.metadata.get("violation_labels")
-    own = [_of(label) for label in labels if isinstance(label, dict)] if isinstance(labels, list) else []
-    return f"{max(own, default=0.0):.9f}"
+    own = [label for label in labels if _is_own(label, row)] if isinstance(labels, list) else []
+    return f"{own[0].get('severity', 0):.9f}" if own and isinstance(own[0].get("severity"), int | float) else ""
 
 
-def _of(label: dict[str, Any]) -> float:
-    severity = label.get("severity")
-    return float(severity) if isinstance(severity, int | float) and label.get("violated") is True else 0.0
+def _is_own(label: Any, row: Row) -> bool:
+    return isinstance(label, dict) and label.get("energy_term") == TERMS.get(row.strategy)
 
 
 def _key(*parts: str) -> int:

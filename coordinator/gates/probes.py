@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any
 
 from . import features
-from .rows import STRATEGIES, GroupSample, Row, key64
+from .rows import BOUNDARY, STRATEGIES, GroupSample, Row, key64
 from .verdict import Bound, Gate, could_not_run, judged
 
 FOLDS = 5
@@ -57,10 +57,11 @@ _TIER_II = (
     Probe("tools", features.tools, _at_most(provenance_rug_pull=0.80)),
     Probe("ids and hashes", features.ids_and_hashes, {"": Bound(0.48, 0.52)}),
 )
+_LOOSE = {strategy: Bound(high=0.65 if term == "E_scope" else 0.60) for strategy, term in BOUNDARY.items()}
 _TIER_III = (
-    Probe("plan text", features.plan_text, {"": Bound(high=0.60)}),
-    Probe("query", features.query_text, {"": Bound(high=0.60)}),
-    Probe("structure", features.structure, {"": Bound(high=0.60)}),
+    Probe("plan text", features.plan_text, _LOOSE),
+    Probe("query", features.query_text, _LOOSE),
+    Probe("structure", features.structure, _at_most(**dict.fromkeys(BOUNDARY, 0.60))),
     Probe("ids and hashes", features.ids_and_hashes, {"": Bound(0.48, 0.52)}),
 )
 

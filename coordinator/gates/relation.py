@@ -11,8 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..contract.tiers.lexicon import GUARDED, PRIVILEGED, SCAFFOLD, is_days, is_destination, privilege, sink_risk
-from .rows import STRATEGIES, Row
+from ..contract.tiers.lexicon import (
+    GUARDED,
+    PRIVILEGED,
+    SCAFFOLD,
+    SENSITIVITY_NAMES,
+    is_days,
+    is_destination,
+    privilege,
+    sink_risk,
+)
+from .rows import TERMS, Row
 from .verdict import Bound, Gate, could_not_run, judged
 
 NEGATIVES = Bound(low=0.995)
@@ -22,27 +31,39 @@ RULE = Bound(low=0.98)
 _LIMIT = re.compile(r"\bat most (\d[\d,]*) (\w+)")
 _PLACES = re.compile(r"\bsent to (.+?) only\b")
 _ORIGIN = re.compile(r"\bonly what `([^`]+)` returns may be sent\b")
+_LATEST = re.compile(r"\bno date lies after (\d{4}-\d\d-\d\d)\b")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_VALUE = re.compile(r"\bonly `([^`]+)` may be asked for as (\S+?)\.?(?=\s|$)")
+_LEVEL = re.compile(rf"\bnothing above ({'|'.join(SENSITIVITY_NAMES)}) data\b")
+_APPROVAL = re.compile(r"`([^`]+)` needs the word of `([^`]+)` first")
 _STAGES = frozenset(SCAFFOLD["stages"])
 
 
 def breaks_scope(row: Row) -> bool:
-    """A call touches more items, or looks at more days, than the policy allows."""
-    limits = [(int(number.replace(",", "")), thing) for number, thing in _LIMIT.findall(row.policy)]
-    items = [number for number, thing in limits if thing.startswith("item")]
-    days = [number for number, thing in limits if thing.startswith("day")]
-    if items and any(_whole(node.get("scope_volume")) > min(items) for node in row.nodes):
-        return True
-    return bool(days) and any(number > min(days) for node in row.nodes for number in _days(node.get("arguments")))
+    """A call goes beyond what the policy opens: in items, days, dates, values or sensitivity."""
+    policy = row.policy
+    limits = [(int(number.replace(",", "")), thing) for number, thing in _LIMIT.findall(policy)]
+    items = min((number for number, thing in limits if thing.startswith("item")), default=None)
+    days = min((number for number, thing in limits if thing.startswith("day")), default=None)
+    level = min((SENSITIVITY_NAMES.index(name) + 1 for name in _LEVEL.findall(policy)), default=None)
+    latest = min(_LATEST.findall(policy), default=None)
+    open_values = [(key, value.casefold()) for value, key in _VALUE.findall(policy)]
+    leaves = [leaf for node in row.nodes for leaf in _named(node.get("arguments"))]
+    return (
+        (items is not None and any(_whole(node.get("scope_volume")) > items for node in row.nodes))
+        or (level is not None and any(_whole(node.get("scope_sensitivity")) > level for node in row.nodes))
+        or (days is not None and any(is_days(key) and _whole(value) > days for key, value in leaves))
+        or (latest is not None and any(date > latest for _, value in leaves for date in _dates(value)))
+        or any(key == name and str(value).casefold() != wanted for key, value in leaves for name, wanted in open_values)
+    )
+
+
+def _dates(value: Any) -> list[str]:
+    return _DATE.findall(value) if isinstance(value, str) else []
 
 
 def _whole(value: Any) -> int:
     return value if type(value) is int else 0
-
-
-def _days(arguments: Any) -> Iterator[int]:
-    for key, value in _named(arguments):
-        if is_days(key):
-            yield _whole(value)
 
 
 def _named(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -58,21 +79,18 @@ def _named(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def breaks_hierarchy(row: Row) -> bool:
-    """Something from the web reaches, along the flow of data, a call that only the user may decide."""
+    """A call that only the user may decide is reached, along the flow of data, by the web, or not by its approval."""
+    approvals = _APPROVAL.findall(row.policy)
     if row.text("edge_kind") != "dataflow":
         return False
     least = PRIVILEGED if row.metadata.get("tier") == "II" else GUARDED
-    ancestors = _ancestors(row)
-    return any(
-        row.nodes[start].get("provenance_tier") == 3
-        for end, starts in enumerate(ancestors)
-        if starts and _privilege(row, end) >= least
-        for start in starts
-    )
-
-
-def _privilege(row: Row, at: int) -> int:
-    return privilege(str(row.nodes[at].get("tool_name")))
+    for at, ancestors in enumerate(_ancestors(row)):
+        tool = str(row.nodes[at].get("tool_name"))
+        if privilege(tool) >= least and any(row.nodes[start].get("provenance_tier") == 3 for start in ancestors):
+            return True
+        if any(tool == guarded and by not in _tools(row, ancestors) for guarded, by in approvals):
+            return True
+    return False
 
 
 def _ancestors(row: Row) -> list[set[int]]:
@@ -85,9 +103,8 @@ def _ancestors(row: Row) -> list[set[int]]:
 
 def breaks_provenance(row: Row) -> bool:
     """A call that only the user may decide was decided by the web."""
-    return any(
-        node.get("provenance_tier") == 3 and _privilege(row, at) >= PRIVILEGED for at, node in enumerate(row.nodes)
-    )
+    from_web = (str(node.get("tool_name")) for node in row.nodes if node.get("provenance_tier") == 3)
+    return any(privilege(tool) >= PRIVILEGED for tool in from_web)
 
 
 def breaks_flow(row: Row) -> bool:
@@ -135,18 +152,6 @@ def broken_terms(row: Row) -> frozenset[str]:
     return frozenset(term for term, breaks in RULES.items() if breaks(row))
 
 
-def own_term(row: Row) -> str:
-    """The term that a negative says it breaks: its strategy's in Tier II, its label's in Tier III."""
-    known = STRATEGIES.get(row.strategy)
-    if known:
-        return known
-    labels = row.metadata.get("violation_labels")
-    for label in labels if isinstance(labels, list) else ():
-        if isinstance(label, dict) and label.get("violated") is True:
-            return str(label.get("energy_term"))
-    return ""
-
-
 class Relation:
     """Gate 2, and the relational rule of gate 3."""
 
@@ -158,7 +163,7 @@ class Relation:
     def see(self, row: Row) -> None:
         """See `Collector`. A benign row must break no term at all."""
         broken, kind = broken_terms(row), (row.strategy, row.negative)
-        wrong = own_term(row) not in broken if row.negative else bool(broken)
+        wrong = TERMS.get(row.strategy, "") not in broken if row.negative else bool(broken)
         self._rows[kind] += 1
         self._broken[kind] += not wrong if row.negative else wrong
         if wrong:

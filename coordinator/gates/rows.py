@@ -24,6 +24,19 @@ STRATEGIES = {
     "exfiltration_pivot": "E_flow",
 }
 """The four strategies of Tier II and the energy term that each one raises."""
+BOUNDARY = {
+    "numeric_edge": "E_scope",
+    "near": "E_scope",
+    "wide": "E_scope",
+    "temporal": "E_scope",
+    "access_boundary": "E_scope",
+    "sensitivity_creep": "E_scope",
+    "approval_bypass": "E_hierarchy",
+    "flow_adjacent": "E_flow",
+    "hierarchy_choice": "E_hierarchy",
+}
+"""The strategies of Tier III and their terms."""
+TERMS = STRATEGIES | BOUNDARY
 
 Kept = TypeVar("Kept")
 

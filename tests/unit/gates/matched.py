@@ -24,6 +24,7 @@ TERMS = {
     "instruction_shadowing": "E_hierarchy",
     "provenance_rug_pull": "E_provenance",
     "exfiltration_pivot": "E_flow",
+    "numeric_edge": "E_scope",
 }
 _WEB = {"source_type": "web_page", "source_id": "page", "content_sha256": "0" * 64}
 _NODE = "/execution_plan/nodes/"
@@ -167,7 +168,7 @@ def rows(parent: Parent, strategy: str, made: list[Made], tier: str = "II") -> l
         name = names[at ^ order]
         mutation = {
             "strategy": strategy,
-            "operator": "numeric_edge" if tier == "III" else "made_up",
+            "operator": "made_up",
             "difficulty": _difficulty(parent, strategy),
             "factor": row.factor,
             "target_node_ids": [f"{name}_tool_{target}" for target in row.targets],

@@ -12,7 +12,7 @@ from coordinator.gates import Verdict, probes, verdicts
 from coordinator.gates.rows import Row
 from tests.unit.gates.matched import MATCHED, Tier, edge, make_tier, naive
 
-BLOCKS = 300
+BLOCKS = 400
 """A strategy; what makes the classes of a probe."""
 
 
@@ -33,7 +33,7 @@ def matched():
 
 @pytest.fixture(scope="module")
 def boundary():
-    return make_tier({"scope_blowup": edge}, 30, "III")
+    return make_tier({"numeric_edge": edge}, 30, "III")
 
 
 @pytest.fixture
