@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from os.path import commonprefix
 from typing import Any
 
 from .rows import Row
@@ -105,12 +106,16 @@ def tools(row: Row) -> frozenset[str]:
 
 
 def ids_and_hashes(row: Row) -> frozenset[str]:
-    """The ends of ids, character by character and in pieces, and the first digits of hashes."""
+    """What an id adds to its parent's, sign by sign and in pieces, and the first digits of hashes.
+
+    Neither the parent's own id nor the number of hashes is looked at: they tell the source and the size of a plan.
+    """
+    parent = row.text("parent").partition("#")[2]
+    name = str(row.record.get("original_id"))
+    ends = {"id": name[len(commonprefix([name, parent])) :][-_END:], "pair": row.text("pair_id")[-_END:]}
     found: set[str] = set()
-    for key, text in (("id", str(row.record.get("original_id"))), ("pair", row.text("pair_id"))):
-        end = text[-_END:]
-        found |= {f"{key}[{at - len(end)}]={sign}" for at, sign in enumerate(end)}
-        found |= {f"{key} piece:{piece}" for piece in re.findall(r"[A-Za-z]+|[0-9]+", end)} | {f"{key} of {len(text)}"}
-    hashes = [str(node.get("provenance_hash")) for node in row.nodes] + [row.text("intent_hash")]
-    found |= {f"hash:{text[:2]}" for text in hashes} | {f"intent:{hashes[-1][:2]}"}
-    return frozenset(found)
+    for key, end in ends.items():
+        found |= {f"{key}[{at - len(end)}]={sign}" for at, sign in enumerate(end)} | {f"{key} of {len(end)}"}
+        found |= {f"{key} piece:{piece}" for piece in re.findall(r"[A-Za-z]+|[0-9]+", end)}
+    hashes = {"node": str(row.nodes[0].get("provenance_hash")) if row.nodes else "", "intent": row.text("intent_hash")}
+    return frozenset(found) | {f"{key} hash:{text[:2]}" for key, text in hashes.items()}
