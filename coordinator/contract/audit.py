@@ -17,16 +17,23 @@ from .sample import Reject
 from .schema import Record
 from .scope import derive as derive_scope
 from .tier_rules import check_tier
+from .tiers import replay
 from .violations import Violation, shown_key, violations
 
 _BOM = b"\xef\xbb\xbf"
 
 
 class Auditor:
-    """Audits the lines of one file; remembers what must be unique within it (16 bytes a line)."""
+    """Audits the lines of one file; remembers what must be unique within it (16 bytes a line).
 
-    def __init__(self) -> None:
+    With `parent_of`, which finds a Tier I record by `<source>#<original_id>` (None where there is none), the
+    edits of tiers II and III are replayed too (E16).
+    """
+
+    def __init__(self, parent_of: Callable[[str], dict[str, Any] | None] | None = None) -> None:
         self._ids: set[bytes] = set()
+        self._splits: dict[bytes, str] = {}
+        self._parent_of = parent_of
 
     def audit(self, line: bytes) -> list[Violation]:
         """All rules that `line` (without its newline) breaks; empty for a good line."""
@@ -38,7 +45,8 @@ class Auditor:
             Record.__pydantic_validator__.validate_python(record)
         except ValidationError as error:
             return violations(error)
-        return [*_broken_rules(record, line), *self._repeated(record)]
+        found = [*_broken_rules(record, line), *self._repeated(record), *self._group(record["metadata"])]
+        return found or list(self._replayed(record))
 
     def _repeated(self, record: dict[str, Any]) -> Iterator[Violation]:
         name = f"{record['metadata']['source']}#{record['original_id']}"
@@ -46,6 +54,23 @@ class Auditor:
         if key in self._ids:
             yield Violation("E18", "original_id", f"{name} stands twice")
         self._ids.add(key)
+
+    def _group(self, metadata: dict[str, Any]) -> Iterator[Violation]:
+        if metadata["tier"] == "I" or not metadata.get("group_id") or not metadata.get("split"):
+            return
+        first = self._splits.setdefault(bytes.fromhex(metadata["group_id"]), metadata["split"])
+        if first != metadata["split"]:
+            yield Violation("E17", "metadata.split", f"is {metadata['split']}, its group stands in {first}")
+
+    def _replayed(self, record: dict[str, Any]) -> Iterator[Violation]:
+        if self._parent_of is None or record["metadata"]["tier"] == "I":
+            return
+        name = record["metadata"]["parent"]
+        parent = self._parent_of(name)
+        if parent is None:
+            yield Violation("E16", "metadata.parent", f"{shown_key(name)} is no row of the Tier I file")
+        else:
+            yield from _caught(lambda: replay(parent, record))
 
 
 def parse(line: bytes) -> dict[str, Any]:

@@ -17,7 +17,32 @@ from ..contract.tiers.keys import DIFFICULTIES, Key
 MAX_PER_STRATEGY = 3
 MAX_PER_PARENT = 8
 MAX_TOOL_SHARE = 0.03
-SHARES: Mapping[str, float] = {"hard": 0.50, "medium": 0.35, "easy": 0.15}
+Cell = tuple[int, str]
+"""A strategy's place in the tier's order, and a difficulty."""
+_DIFFICULTY = {"hard": 0.50, "medium": 0.35, "easy": 0.15}
+_BOUNDARY = {
+    "numeric_edge": 0.15,
+    "near": 0.10,
+    "wide": 0.10,
+    "temporal": 0.12,
+    "access_boundary": 0.12,
+    "sensitivity_creep": 0.11,
+    "approval_bypass": 0.12,
+    "flow_adjacent": 0.09,
+    "hierarchy_choice": 0.09,
+}
+
+
+def shares_of(strategies: Sequence[str]) -> dict[Cell, float]:
+    """Each cell's share of all negatives: Tier III's own table, else equal strategies by difficulty."""
+    if set(strategies) <= _BOUNDARY.keys():
+        whole = sum(_BOUNDARY[name] for name in strategies)
+        return {(place, "hard"): _BOUNDARY[name] / whole for place, name in enumerate(strategies)}
+    return {
+        (place, difficulty): share / len(strategies)
+        for place in range(len(strategies))
+        for difficulty, share in _DIFFICULTY.items()
+    }
 
 
 class Block(NamedTuple):
@@ -39,8 +64,7 @@ class Selected:
 
     rows: array[int]
     """Row numbers, ascending, over all shards in order."""
-    per_strategy: int = 0
-    """Negatives of each strategy."""
+    negatives: int = 0
     supply: Counter[tuple[int, str]] = field(default_factory=Counter)
     """Negatives that there are, by strategy and difficulty."""
     applicable: Counter[int] = field(default_factory=Counter)
@@ -66,15 +90,10 @@ def _block(rows: Sequence[Key], start: int) -> Block:
     return Block(key.seed, key.corrupter, key.difficulty, key.operator, key.group, key.tool, start, len(rows))
 
 
-def select(
-    candidates: Sequence[Block], strategies: Sequence[str], target: int, shares: Mapping[str, float] = SHARES
-) -> Selected:
-    """The largest tier of equal strategies and fixed difficulty shares that the blocks and caps allow.
-
-    `target` bounds the negatives in all (0: no bound).
-    """
-    chosen = Selected(array("Q"))
-    cells: dict[tuple[int, str], list[Block]] = {}
+def select(candidates: Sequence[Block], strategies: Sequence[str], target: int) -> Selected:
+    """The largest tier in fixed shares that the blocks and caps allow; `target` bounds its negatives (0: no bound)."""
+    chosen, shares = Selected(array("Q")), shares_of(strategies)
+    cells: dict[Cell, list[Block]] = {}
     parents: set[tuple[int, int]] = set()
     for block in sorted(candidates):
         cells.setdefault((block.corrupter, DIFFICULTIES[block.difficulty]), []).append(block)
@@ -82,23 +101,39 @@ def select(
     chosen.supply.update({cell: len(found) for cell, found in cells.items()})
     chosen.applicable.update(corrupter for corrupter, _ in parents)
     size, chosen.bound = _upper_bound(chosen, strategies, target, shares)
-    taken = _fill(cells, size, len(strategies), shares)
+    taken = _fill(cells, size, shares)
     if taken is None:
-        size, taken = _largest(cells, size, len(strategies), shares)
+        size, taken = _largest(cells, size, shares)
         chosen.bound += f"; then at most {MAX_PER_PARENT} a parent and {MAX_TOOL_SHARE:.0%} a tool"
-    chosen.per_strategy = size
+    chosen.negatives = size
     chosen.rows.extend(sorted(row for block in taken for row in range(block.first, block.first + block.rows)))
     return chosen
 
 
+def _upper_bound(
+    chosen: Selected, strategies: Sequence[str], target: int, shares: Mapping[Cell, float]
+) -> tuple[int, str]:
+    bounds: list[tuple[int, str]] = [(target, f"the target of {target:,}")] if target else []
+    for place, name in enumerate(strategies):
+        parents = chosen.applicable[place]
+        whole = sum(share for cell, share in shares.items() if cell[0] == place)
+        most = int(MAX_PER_STRATEGY * parents / whole)
+        bounds.append((most, f"{name}: {parents:,} parents, {MAX_PER_STRATEGY} negatives each"))
+    for (place, difficulty), share in shares.items():
+        there = chosen.supply[place, difficulty]
+        reason = f"{strategies[place]}, {difficulty}: {there:,} negatives for {share:.2%}"
+        bounds.append((int(there / share), reason))
+    return min(bounds)
+
+
 def _largest(
-    cells: Mapping[tuple[int, str], list[Block]], too_large: int, strategies: int, shares: Mapping[str, float]
+    cells: Mapping[Cell, list[Block]], too_large: int, shares: Mapping[Cell, float]
 ) -> tuple[int, list[Block]]:
     """The largest size below `too_large` that the caps let fill, by bisection, and its blocks."""
     size, best = 0, list[Block]()
     while too_large - size > 1:
         middle = (size + too_large) // 2
-        taken = _fill(cells, middle, strategies, shares)
+        taken = _fill(cells, middle, shares)
         if taken is None:
             too_large = middle
         else:
@@ -106,42 +141,24 @@ def _largest(
     return size, best
 
 
-def _upper_bound(
-    chosen: Selected, strategies: Sequence[str], target: int, shares: Mapping[str, float]
-) -> tuple[int, str]:
-    bounds: list[tuple[int, str]] = []
-    if target:
-        bounds.append((target // len(strategies), f"the target of {target:,}"))
-    for place, name in enumerate(strategies):
-        parents = chosen.applicable[place]
-        bounds.append((MAX_PER_STRATEGY * parents, f"{name}: {parents:,} parents, {MAX_PER_STRATEGY} negatives each"))
-        for difficulty, share in shares.items():
-            there = chosen.supply[place, difficulty]
-            bounds.append((int(there / share), f"{name}, {difficulty}: {there:,} negatives for {share:.0%}"))
-    return min(bounds)
+def quotas(size: int, shares: Mapping[Cell, float]) -> dict[Cell, int]:
+    """How many of each cell make `size`: rounded down, the rest by largest fraction."""
+    exact = {cell: size * share for cell, share in shares.items()}
+    found = {cell: int(value) for cell, value in exact.items()}
+    rest = sorted(exact, key=lambda cell: (found[cell] - exact[cell], cell))
+    for cell in rest[: size - sum(found.values())]:
+        found[cell] += 1
+    return found
 
 
-def _quotas(size: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """How many of each difficulty make `size`: rounded down, the rest by largest fraction."""
-    exact = {name: size * share for name, share in shares.items()}
-    quotas = {name: int(value) for name, value in exact.items()}
-    rest = sorted(exact, key=lambda name: (quotas[name] - exact[name], name))
-    for name in rest[: size - sum(quotas.values())]:
-        quotas[name] += 1
-    return quotas
-
-
-def _fill(
-    cells: Mapping[tuple[int, str], list[Block]], size: int, strategies: int, shares: Mapping[str, float]
-) -> list[Block] | None:
+def _fill(cells: Mapping[Cell, list[Block]], size: int, shares: Mapping[Cell, float]) -> list[Block] | None:
     """Blocks that fill every quota of `size`, the scarcest first, each in hash order; None where the caps forbid it."""
-    quotas = _quotas(size, shares)
-    most_of_a_tool = max(1, int(MAX_TOOL_SHARE * size * strategies))
+    wanted = {cell: quota for cell, quota in quotas(size, shares).items() if quota}
+    most_of_a_tool = int(MAX_TOOL_SHARE * size)
     tools, parents, pairs = Counter[int](), Counter[int](), Counter[tuple[int, int]]()
     taken: list[Block] = []
-    wanted = [(place, name) for place in range(strategies) for name in shares if quotas[name]]
-    for cell in sorted(wanted, key=lambda cell: (len(cells.get(cell, ())) / quotas[cell[1]], cell)):
-        left = quotas[cell[1]]
+    for cell in sorted(wanted, key=lambda cell: (len(cells.get(cell, ())) / wanted[cell], cell)):
+        left = wanted[cell]
         for block in cells.get(cell, ()):
             own = block.group, block.corrupter
             if tools[block.tool] >= most_of_a_tool or parents[block.group] >= MAX_PER_PARENT:

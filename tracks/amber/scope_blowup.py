@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from coordinator.contract.mutation import Difficulty
 from coordinator.contract.scope import derive
 from coordinator.contract.tiers import Corrupter, Draw, Parent, Variant, add, policy, quantity, replace
 from coordinator.contract.tiers.scaffold import state_policy
 
 UNBOUNDED = 10_000
-SMALLEST, LARGEST = 12, 9_000
-MOST_ITEMS = {"hard": 2, "medium": 3, "easy": 6}
+BUDGETS: dict[Difficulty, tuple[int, int]] = {"hard": (10, 300_000), "medium": (100, 3_000), "easy": (100, 400)}
+"""Ranges chosen so that no number of digits, in plan or policy, is rare on one side."""
+LARGEST = 999_000
+MOST_ITEMS: dict[Difficulty, int] = {"hard": 2, "medium": 3, "easy": 6}
 Edits = list[dict[str, Any]]
 
 
@@ -46,15 +49,15 @@ def _severity(factor: float) -> float:
 def _amounts(draw: Draw) -> tuple[int, int, int, float]:
     """(budget, amount within it, amount over it, factor)."""
     factor = draw.factor()
-    budget = int(draw.log_uniform(SMALLEST, LARGEST))
-    within = max(1, int(budget * (1 - 0.4 * draw.random.random())))
-    over = max(budget + 1, round(budget * factor))
+    budget = int(draw.log_uniform(*BUDGETS[draw.difficulty]))
+    within = max(10, int(budget * (1 - 0.4 * draw.random.random())))
+    over = min(LARGEST, round(budget * factor))
     return budget, within, over, over / budget
 
 
 def _roomy(draw: Draw, amount: int) -> int:
     """A budget that allows an amount."""
-    return int(draw.log_uniform(amount, 2 * amount)) + 1
+    return min(LARGEST, int(draw.log_uniform(amount, 2 * amount))) + 1
 
 
 def _block(

@@ -34,17 +34,15 @@ class SensitivityCreep(Corrupter):
         creeping, fitting = pick(draw.random, SENSITIVITY_KEYS[limit + 1]), pick(draw.random, SENSITIVITY_KEYS[limit])
         if not (_fits(step, creeping, limit + 1) and _fits(step, fitting, limit)):
             return []
-        name = SENSITIVITY_NAMES[limit - 1]
-        rules = [
-            state_policy(policy.most_sensitive(draw.random, SENSITIVITY_NAMES[at - 1])) for at in (limit, limit + 1)
-        ]
+        names = SENSITIVITY_NAMES[limit - 1 : limit + 1]
+        rules = [state_policy(policy.most_sensitive(draw.random, level)) for level in names]
 
         def edits(key: str, rule: Edits) -> Edits:
             return [add(step.at(key), "requested"), *rule]
 
         rows = edits(creeping, rules[0]), edits(fitting, rules[0]), edits(creeping, rules[1])
-        why = f"{creeping} is {SENSITIVITY_NAMES[limit]} data, the policy stops at {name}"
-        return pair("next_level", step.number, name, SEVERITY, why, *rows)
+        why = f"{creeping} is {names[1]} data, the policy stops at {names[0]}"
+        return pair("next_level", step.number, names[0], SEVERITY, why, *rows)
 
 
 def _fits(step: Step, key: str, level: int) -> bool:
