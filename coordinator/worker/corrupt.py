@@ -17,6 +17,8 @@ from ..contract.sample import Reject
 from ..contract.tiers import Corrupter, Family, Parent, group_of, holds_out_operators, make_draw, split_of, write
 from ..contract.tiers.keys import Key, key_of
 
+BUFFER = 2**20
+
 
 @dataclass(slots=True)
 class Yield:
@@ -47,10 +49,12 @@ def corrupt_file(
     A row's line belongs to the shard that its parent's first byte lies in.
     """
     found = Yield()
-    with tier1.open("rb") as data, out.open("wb") as rows, out.with_name(f"{out.name}.keys").open("wb") as keys:
+    keys_path = out.with_name(f"{out.name}.keys")
+    with tier1.open("rb") as data, out.open("wb", BUFFER) as rows, keys_path.open("wb", BUFFER) as keys:
         for line in shard_lines(data, tier1.stat().st_size, *shard):
             for made, key in corrupt_row(Parent.parse(line), corrupters, master_seed, found):
-                rows.write(made + b"\n")
+                rows.write(made)
+                rows.write(b"\n")
                 keys.write(key.pack())
     return found
 

@@ -23,6 +23,8 @@ from hypothesis import strategies as st
 from coordinator.contract.audit import Auditor
 from coordinator.contract.tiers import Corrupter, Family, Parent, group_of, make_draw, replay, write
 from coordinator.contract.tiers.pairs import audit_pair, pair_rows
+from coordinator.gates.relation import broken_terms
+from coordinator.gates.rows import Row
 from coordinator.paths import loader_names, track_names
 from coordinator.worker import discovery
 from coordinator.worker.corrupt import corrupt_file
@@ -116,6 +118,17 @@ def test_a_parent_is_never_changed(name: str) -> None:
     made = blocks(name)
     after = {parent.name: orjson.dumps(parent.record) for parent, _ in made}
     assert set(after.values()) <= set(before)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(master=st.integers(0, 2**63))
+def test_only_negatives_break_the_independent_rule(name: str, master: int) -> None:
+    term = corrupter(name).term
+    for _, block in blocks(name, master):
+        for line in block:
+            record = json.loads(line)
+            broken = term in broken_terms(Row(line, record))
+            assert broken == (record["metadata"]["variant"] == "mutant"), record["metadata"]["mutation"]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

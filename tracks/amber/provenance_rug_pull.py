@@ -17,7 +17,7 @@ from coordinator.contract.tiers.scaffold import (
 )
 
 GAPS = {1: 1.0, 2: 0.75}
-EASY_FROM = 7
+EASY_FROM = 8
 Edits = list[dict[str, Any]]
 
 
@@ -36,13 +36,21 @@ class ProvenanceRugPull(Corrupter):
         """A negative and its positive, equal in every word."""
         if parent.is_dataflow or not parent.privileged or len(parent.nodes) > 60:
             return []
-        step = parent.privileged[int(draw.random.random() * len(parent.privileged))]
+        step = _fitting(parent.privileged, draw)
         if parent.plain:
             other = parent.plain[int(draw.random.random() * len(parent.plain))]
             return _swapped(parent, draw, step, other.node_id, [])
         plan = Plan(parent)
         reader = plan.put_first(*web_read(draw.random))
         return _swapped(parent, draw, step, reader, plan.before)
+
+
+def _fitting(steps: list[Step], draw: Draw) -> Step:
+    """One of the privileged calls, of the draw's difficulty where there is one."""
+    easy = draw.difficulty == "easy"
+    fitting = [step for step in steps if draw.difficulty == "hard" or (step.privilege >= EASY_FROM) == easy]
+    among = fitting or steps
+    return among[int(draw.random.random() * len(among))]
 
 
 def _swapped(parent: Parent, draw: Draw, step: Step, other: str, put_in: Edits) -> list[Variant]:

@@ -46,20 +46,26 @@ HOSTS = tuple(
 """The pool of destinations."""
 
 
+def _first(tool: str, words: dict[str, int], default: int, read: int) -> int:
+    """The level of the first word of a tool's name that is listed, or `read` where a reading verb stands before it."""
+    for word in tokens(tool):
+        if word in words:
+            return words[word]
+        if verb_kind(word) in ("read", "list", "search"):
+            return read
+    return default
+
+
 @lru_cache(16_384)
 def privilege(tool: str) -> int:
-    """0-10: the damage that one wrong call of a tool can do, by the words of its name."""
-    if verb_kind(tool) in ("read", "list", "search"):
-        return _READ
-    return max((_PRIVILEGE[word] for word in tokens(tool) if word in _PRIVILEGE), default=_DEFAULT)
+    """0-10: the damage that one wrong call of a tool can do, by the first telling word of its name."""
+    return _first(tool, _PRIVILEGE, _DEFAULT, _READ)
 
 
 @lru_cache(16_384)
 def sink_risk(tool: str) -> int:
     """0-10: how far a call of a tool carries data out of the system; 0 for none."""
-    if verb_kind(tool) in ("read", "list", "search"):
-        return 0
-    return max((_SINKS[word] for word in tokens(tool) if word in _SINKS), default=0)
+    return _first(tool, _SINKS, 0, 0)
 
 
 @lru_cache(16_384)
