@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,11 @@ from .relation import Relation
 from .rows import Collector, Row, read_rows
 from .tokens import DenyList, Tokens
 from .validity import Replay, Validity
-from .verdict import Report
+from .verdict import Gate, Report
+
+HALVES = ("rows", "file")
+TWO_PROCESSES = 32 * 2**20
+"""Bytes of a file from which a second process pays."""
 
 ParentOf = Callable[[Row], dict[str, Any] | None]
 
@@ -31,23 +37,37 @@ def verdicts(file: Path, tier1: Path | None = None, accepted: Mapping[str, str] 
 
     `tier1` is the file of its parents (else the one that its manifest names, else tier1.jsonl beside it); without
     one the replay could not run. `accepted` are reasons by gate, beside those that the manifest holds for these
-    very bytes.
+    very bytes. A big file is read by a second process at the same time.
     """
     tier, tier1 = _tier(file), tier1 or tier1_of(file)
-    digest, rows = hashlib.sha256(), 0
-    with ExitStack() as stack:
-        parents = stack.enter_context(Parents(tier1)) if tier1 is not None else None
-        collectors = _collectors(file, tier, _finder(parents))
-        for row in read_rows(file, digest.update):
-            rows += 1
-            for collector in collectors:
-                collector.see(row)
-        gates = tuple(gate for collector in collectors for gate in collector.gates())
-    sha256 = digest.hexdigest()
+    if file.stat().st_size < TWO_PROCESSES:
+        parts = [_judge(file, tier, tier1, half) for half in HALVES]
+    else:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            other = pool.submit(_judge, file, tier, tier1, HALVES[0])
+            mine = _judge(file, tier, tier1, HALVES[1])
+            parts = [other.result(), mine]
+    rows, sha256 = parts[0][:2]
+    if parts[1][:2] != (rows, sha256):
+        raise PolecatsError(f"{file} changed while it was read: run the gates again.", ExitCode.REFUSED)
+    gates = tuple(gate for _, _, found in parts for gate in found)
     unknown = (accepted or {}).keys() - {gate.name for gate in gates}
     if unknown:
         raise PolecatsError(f"No gate is called {', '.join(sorted(unknown))}: `polecats gates {file}` lists them.")
     return Report(file.name, tier, rows, sha256, gates, {**accepted_before(file, sha256), **(accepted or {})})
+
+
+def _judge(file: Path, tier: str, tier1: Path | None, half: str) -> tuple[int, str, list[Gate]]:
+    """(rows, SHA-256, outcomes) of one half of the gates."""
+    digest, rows = hashlib.sha256(), 0
+    with ExitStack() as stack:
+        parents = stack.enter_context(Parents(tier1)) if tier1 is not None and half == "rows" else None
+        collectors = _of_rows(tier, _finder(parents)) if half == "rows" else _of_file(file, tier)
+        for row in read_rows(file, digest.update):
+            rows += 1
+            for collector in collectors:
+                collector.see(row)
+        return rows, digest.hexdigest(), [gate for collector in collectors for gate in collector.gates()]
 
 
 def _finder(parents: Parents | None) -> ParentOf | None:
@@ -66,19 +86,16 @@ def _finder(parents: Parents | None) -> ParentOf | None:
     return find
 
 
-def _collectors(file: Path, tier: str, parent_of: ParentOf | None) -> list[Collector]:
-    return [
-        Validity(),
-        Replay(parent_of),
-        Relation(),
-        Probes(tier),
-        Tokens(lambda: read_rows(file)),
-        DenyList(parent_of or (lambda row: None)),
-        Balance(tier),
-        Groups(),
-        Pairs(pair_file(file)),
-        Families(Edits() if tier == "II" else Boundary()),
-    ]
+def _of_rows(tier: str, parent_of: ParentOf | None) -> list[Collector]:
+    """What is asked of each row or group."""
+    own = Edits() if tier == "II" else Boundary()
+    deny_list = DenyList(parent_of or (lambda row: None))
+    return [Validity(), Replay(parent_of), Relation(), deny_list, Families(own)]
+
+
+def _of_file(file: Path, tier: str) -> list[Collector]:
+    """What is asked of the file as a whole."""
+    return [Probes(tier), Tokens(lambda: read_rows(file)), Balance(tier), Groups(), Pairs(pair_file(file))]
 
 
 def pair_file(file: Path) -> Path:

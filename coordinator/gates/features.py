@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Any
 
 from .rows import Row
@@ -112,7 +112,8 @@ def ids_and_hashes(row: Row) -> frozenset[str]:
     """
     parent = row.text("parent").partition("#")[2]
     name = str(row.record.get("original_id"))
-    ends = {"id": name[len(commonprefix([name, parent])) :][-_END:], "pair": row.text("pair_id")[-_END:]}
+    shared = sum(1 for _ in takewhile(lambda signs: signs[0] == signs[1], zip(name, parent, strict=False)))
+    ends = {"id": name[shared:][-_END:], "pair": row.text("pair_id")[-_END:]}
     found: set[str] = set()
     for key, end in ends.items():
         found |= {f"{key}[{at - len(end)}]={sign}" for at, sign in enumerate(end)} | {f"{key} of {len(end)}"}

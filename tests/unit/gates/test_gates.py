@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from coordinator.errors import PolecatsError
-from coordinator.gates import Verdict, probes, verdicts
+from coordinator.gates import Verdict, audit, probes, verdicts
 from coordinator.gates.rows import Row
 from tests.unit.gates.matched import MATCHED, Tier, edge, make_tier, naive
 
@@ -75,6 +75,13 @@ def test_the_published_recipe_is_red(tmp_path, enough):
     assert found["deny list"].verdict is Verdict.RED
     leaks = {name for name, _ in found["probe/plan text/exfiltration_pivot"].leaks}
     assert leaks & {"attacker", "tool:send_data", "com", "http"}
+
+
+def test_two_processes_find_the_same(matched, tmp_path, monkeypatch):
+    file = _copy(matched, 30).write(tmp_path)
+    alone = verdicts(file)
+    monkeypatch.setattr(audit, "TWO_PROCESSES", 0)
+    assert verdicts(file) == alone
 
 
 def negatives(tier, strategy=""):
