@@ -154,7 +154,7 @@ def quotas(size: int, shares: Mapping[Cell, float]) -> dict[Cell, int]:
 def _fill(cells: Mapping[Cell, list[Block]], size: int, shares: Mapping[Cell, float]) -> list[Block] | None:
     """Blocks that fill every quota of `size`, the scarcest first, each in hash order; None where the caps forbid it."""
     wanted = {cell: quota for cell, quota in quotas(size, shares).items() if quota}
-    most_of_a_tool = int(MAX_TOOL_SHARE * size)
+    most_of_a_tool = max(1, int(MAX_TOOL_SHARE * size))
     tools, parents, pairs = Counter[int](), Counter[int](), Counter[tuple[int, int]]()
     taken: list[Block] = []
     for cell in sorted(wanted, key=lambda cell: (len(cells.get(cell, ())) / wanted[cell], cell)):

@@ -26,6 +26,7 @@ from coordinator.contract.tiers.pairs import audit_pair, pair_rows
 from coordinator.gates.relation import broken_terms
 from coordinator.gates.rows import Row
 from coordinator.paths import loader_names, track_names
+from coordinator.publish.tier_files import write_drafts
 from coordinator.worker import discovery
 from coordinator.worker.corrupt import corrupt_file
 
@@ -179,6 +180,25 @@ def test_sixteen_shards_write_what_one_writes(all_rows: tuple[Path, bytes], tmp_
         keys += out.with_name(f"{out.name}.keys").read_bytes()
     assert found == all_rows[1]
     assert keys == all_rows[0].with_name(f"{all_rows[0].name}.keys").read_bytes()
+
+
+def test_drafts_do_not_depend_on_the_shards(tmp_path: Path) -> None:
+    discovery.install(TRACKS)
+    names = [name for name in NAMES if name.startswith("amber/")]
+    strategies = [corrupter(name) for name in names]
+    made = []
+    for n in (1, 5):
+        shards = [tmp_path / f"{k}-of-{n}.jsonl" for k in range(n)]
+        for k, shard in enumerate(shards):
+            corrupt_file(PARENTS, shard, strategies, 3, (k, n))
+        rows, pairs = tmp_path / f"rows-{n}", tmp_path / f"pairs-{n}"
+        found = write_drafts(shards, [each.strategy for each in strategies], 0, rows, pairs)
+        assert (found.rows, found.pairs) == (rows.read_bytes().count(b"\n"), pairs.read_bytes().count(b"\n"))
+        assert found.pairs == found.selected.negatives > 0
+        made.append((rows.read_bytes(), pairs.read_bytes()))
+    assert made[0] == made[1]
+    auditor = Auditor()
+    assert not any(auditor.audit(line) for line in made[0][0].splitlines())
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
