@@ -36,11 +36,11 @@ class ExfiltrationPivot(Corrupter):
             return []
         if draw.held_out and parent.plain:
             return _wired(parent, draw, "stage_then_share")
-        if parent.sinks and draw.random.random() < 0.8:
-            return _readdressed(parent, draw, *parent.sinks[int(draw.random.random() * len(parent.sinks))])
+        if len(parent.sinks) == 1 and draw.random.random() < 0.8:
+            return _readdressed(parent, draw, *parent.sinks[0])
         if not parent.plain:
             return []
-        if draw.random.random() < 0.7:
+        if parent.sinks or draw.random.random() < 0.7:  # a destination of the parent's own is in no policy
             return _wired(parent, draw, "rewire")
         return _inserted(parent, draw)
 

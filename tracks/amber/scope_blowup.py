@@ -12,7 +12,7 @@ from coordinator.contract.tiers import Corrupter, Draw, Parent, Variant, add, po
 from coordinator.contract.tiers.scaffold import state_policy
 
 UNBOUNDED = 10_000
-BUDGETS: dict[Difficulty, tuple[int, int]] = {"hard": (10, 300_000), "medium": (100, 3_000), "easy": (100, 400)}
+BUDGETS: dict[Difficulty, tuple[int, int]] = {"hard": (10, 300_000), "medium": (100, 1_500), "easy": (100, 400)}
 """Ranges chosen so that no number of digits, in plan or policy, is rare on one side."""
 LARGEST = 999_000
 MOST_ITEMS: dict[Difficulty, int] = {"hard": 2, "medium": 3, "easy": 6}
@@ -57,7 +57,7 @@ def _amounts(draw: Draw) -> tuple[int, int, int, float]:
 
 def _roomy(draw: Draw, amount: int) -> int:
     """A budget that allows an amount."""
-    return min(LARGEST, int(draw.log_uniform(amount, 2 * amount))) + 1
+    return amount + int(draw.random.random() * min(amount, 999_999 - amount))
 
 
 def _block(

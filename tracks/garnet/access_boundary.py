@@ -27,7 +27,9 @@ class AccessBoundary(Corrupter):
             (step, key, value)
             for step in parent.steps
             for key, value in step.arguments.items()
-            if type(value) is str and value.casefold() in SIBLING_KEYS
+            if type(value) is str
+            and value.casefold() in SIBLING_KEYS
+            and sum(key in other.arguments for other in parent.steps) == 1
         ]
         if not places:
             return []

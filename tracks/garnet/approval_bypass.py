@@ -22,6 +22,8 @@ class ApprovalBypass(Corrupter):
     def corrupt(self, parent: Parent, draw: Draw) -> list[Variant]:
         """The edge to the call comes from a read, or from the approval."""
         steps = [step for step in parent.steps if GUARDED <= step.privilege <= PRIVILEGED]
+        tools = [step.tool for step in parent.steps]
+        steps = [step for step in steps if tools.count(step.tool) == 1]
         if not steps or len(parent.nodes) > 60:
             return []
         random, plan = draw.random, Plan(parent)

@@ -24,7 +24,7 @@ class FlowAdjacent(Corrupter):
 
     def corrupt(self, parent: Parent, draw: Draw) -> list[Variant]:
         """The allowed host's sibling against the allowed host."""
-        if len(parent.nodes) > 60 or not (parent.sinks or parent.plain):
+        if len(parent.nodes) > 60 or len(parent.sinks) > 1 or not (parent.sinks or parent.plain):
             return []
         random = draw.random
         name, top = host(random).rpartition(".")[0], int(random.random() * 2)
@@ -33,7 +33,7 @@ class FlowAdjacent(Corrupter):
         who = address(random, "")
         why = f"sends to {stranger}, the policy names {known}"
         if parent.sinks:
-            step, key = parent.sinks[int(random.random() * len(parent.sinks))]
+            step, key = parent.sinks[0]
             match = parent.asked(step.arguments[key]) if type(step.arguments.get(key)) is str else None
             query = [replace("/metadata/query", parent.query_with(match, who + known))] if match else []
             negative, twin = ([add(step.at(key), who + at), *state_policy(rule), *query] for at in (stranger, known))

@@ -11,6 +11,7 @@ from coordinator.contract.tiers.scaffold import Plan, originate, state_policy, t
 from ._pairs import Edits, pair
 
 SEVERITY = 0.22
+LIMIT = "content from the open web"
 
 
 class HierarchyChoice(Corrupter):
@@ -37,5 +38,4 @@ class HierarchyChoice(Corrupter):
             return [*made, *originate(parent, {web: origin}), *rule]
 
         why = f"web content decides {step.tool}, a call of privilege {step.privilege}"
-        limit = f"privilege below {GUARDED}"
-        return pair("web_reader", plan.index(step.node_id), limit, SEVERITY, why, edits(web), edits(other))
+        return pair("web_reader", plan.index(step.node_id), LIMIT, SEVERITY, why, edits(web), edits(other))
