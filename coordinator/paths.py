@@ -11,6 +11,8 @@ from .errors import PolecatsError
 CONFIG = "config.toml"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """Legal track and loader names: they become folders, branches and module names."""
+TIER_OF = {"amber": 2, "garnet": 3}
+"""The tracks that read a Tier I file instead of a source; all others are Tier I."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,11 @@ def _is_root(folder: Path) -> bool:
     return (folder / CONFIG).is_file() and (folder / "tracks").is_dir()
 
 
-def track_names(tracks: Path) -> list[str]:
-    """Tracks below `tracks`, by name, without importing anything."""
+def track_names(tracks: Path, tier: int = 1) -> list[str]:
+    """Tracks of a tier below `tracks`, by name, without importing anything."""
     folders = [entry for entry in tracks.iterdir() if entry.is_dir()] if tracks.is_dir() else []
-    return sorted(entry.name for entry in folders if NAME.fullmatch(entry.name) and entry.name[0] != "_")
+    names = sorted(entry.name for entry in folders if NAME.fullmatch(entry.name) and entry.name[0] != "_")
+    return [name for name in names if TIER_OF.get(name, 1) == tier]
 
 
 def loader_names(tracks: Path, track: str) -> list[str]:

@@ -22,11 +22,12 @@ from .reading import strict_json
 from .sample import Category, Reject
 from .schema import ORIGINAL_ID, REQUIRED_METADATA, Metadata, Record
 from .scope import derive as derive_scope
+from .tier_rules import TIER_FIELDS, check_tier
+from .tiers import replay
 from .violations import Violation, shown_key, violations
 from .walk import examine
 
 _BOM = b"\xef\xbb\xbf"
-_TIER_LABELS = {"I": ("benign",), "II": ("adversarial", "benign"), "III": ("boundary", "benign")}
 _CATEGORIES, _ORIGINAL_ID = frozenset(get_args(Category)), re.compile(ORIGINAL_ID)
 
 
@@ -51,10 +52,16 @@ class _Set:
 
 
 class Auditor:
-    """Audits the lines of one file; `ids` remembers what must be unique within it."""
+    """Audits the lines of one file; `ids` remembers what must be unique within it.
 
-    def __init__(self, ids: Ids | None = None) -> None:
+    With `parent_of`, which finds a Tier I record by `<source>#<original_id>` (None where there is none), the
+    edits of tiers II and III are replayed too (E16).
+    """
+
+    def __init__(self, ids: Ids | None = None, parent_of: Callable[[str], dict[str, Any] | None] | None = None) -> None:
         self._ids = _Set() if ids is None else ids
+        self._splits: dict[bytes, str] = {}
+        self._parent_of = parent_of
 
     def audit(self, line: bytes) -> list[Violation]:
         """All rules that `line` (without its newline) breaks; empty for a good line."""
@@ -68,13 +75,31 @@ class Auditor:
             Record.__pydantic_validator__.validate_python(record)
         except ValidationError as error:
             return violations(error)
-        return [*broken_rules(record, line), *self._repeated(record)]
+        found = [*broken_rules(record, line), *self._repeated(record), *self._group(record["metadata"])]
+        return found or list(self._replayed(record))
 
     def _repeated(self, record: dict[str, Any]) -> list[Violation]:
         name = f"{record['metadata']['source']}#{record['original_id']}"
         if self._ids.add(hashlib.sha256(name.encode()).digest()[:16]):
             return []
         return [repeated(name)]
+
+    def _group(self, metadata: dict[str, Any]) -> Iterator[Violation]:
+        if metadata["tier"] == "I" or not metadata.get("group_id") or not metadata.get("split"):
+            return
+        first = self._splits.setdefault(bytes.fromhex(metadata["group_id"]), metadata["split"])
+        if first != metadata["split"]:
+            yield Violation("E17", "metadata.split", f"is {metadata['split']}, its group stands in {first}")
+
+    def _replayed(self, record: dict[str, Any]) -> Iterator[Violation]:
+        if self._parent_of is None or record["metadata"]["tier"] == "I":
+            return
+        name = record["metadata"]["parent"]
+        parent = self._parent_of(name)
+        if parent is None:
+            yield Violation("E16", "metadata.parent", f"{shown_key(name)} is no row of the Tier I file")
+        else:
+            yield from _caught(lambda: replay(parent, record))
 
 
 def repeated(name: str) -> Violation:
@@ -108,8 +133,8 @@ def _remade(record: dict[str, Any]) -> dict[str, Any]:
     edges = [(index[start], index[end]) for start, end in plan["edges"]]
     rules.check_edges(edges, len(nodes))
     rules.check_edge_kind(metadata["edge_kind"], len(edges))
-    if record["label"] not in _TIER_LABELS[metadata["tier"]]:
-        raise ValueError("not a label of this tier")
+    if metadata["tier"] != "I" or record["label"] != "benign" or not metadata.keys().isdisjoint(TIER_FIELDS):
+        raise ValueError("not a row of tier I")
     made = {
         "num_tools": len(nodes),
         "has_tool_calls": rules.has_tool_calls([node["tool_name"] for node in nodes]),
@@ -207,7 +232,7 @@ def broken_rules(record: dict[str, Any], line: bytes) -> Iterator[Violation]:
     plan, metadata = record["execution_plan"], record["metadata"]
     nodes = plan["nodes"]
     yield from _caught(lambda: rules.check_sizes(line, nodes))
-    yield from _labels(record)
+    yield from _caught(lambda: check_tier(record))
     yield from _metadata_values(metadata)
     yield from _counts(metadata, nodes)
     parts: list[tuple[bytes, bytes]] = []
@@ -228,12 +253,6 @@ def _caught(check: Callable[[], None], at: str = "") -> Iterator[Violation]:
         check()
     except Reject as problem:
         yield _violation(problem, at)
-
-
-def _labels(record: dict[str, Any]) -> Iterator[Violation]:
-    label, tier = record["label"], record["metadata"]["tier"]
-    if label not in _TIER_LABELS[tier]:
-        yield Violation("E14", "label", f"{label} in tier {tier}")
 
 
 def _metadata_values(metadata: dict[str, Any]) -> Iterator[Violation]:

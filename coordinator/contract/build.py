@@ -17,6 +17,7 @@ from .canonical import canonical
 from .plans import MAX_NODES, MAX_STRING
 from .sample import Call, Category, EdgeKind, Label, Reject, Sample, Skip
 from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID, SCHEMA_VERSION, Record
+from .tier_rules import check_tier
 from .violations import first_violation, shown_key
 from .walk import Examined, examine
 
@@ -68,6 +69,7 @@ def build(sample: Sample, identity: Identity, position: str) -> Line | Skip:
     try:
         if not _is_sound(sample, record):
             _VALIDATE(record)
+            check_tier(record)
         line = _dump(record)
         rules.check_sizes(line, record["execution_plan"]["nodes"])
     except ValidationError as error:
@@ -86,7 +88,8 @@ def _is_sound(sample: Sample, record: dict[str, Any]) -> bool:
     lines that were not shown to the schema to those that it takes.
     """
     return (
-        record["category"] in _CATEGORIES
+        record["label"] == "benign"
+        and record["category"] in _CATEGORIES
         and sample.edge_kind in _EDGE_KINDS
         and bool(sample.query)
         and all(1 <= tier <= 3 for _, _, tier in sample.calls)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, Len
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from .mutation import Key16, Kind, Mutation, PairId, Split, ViolationLabel
 from .plans import MAX_NODES
 from .sample import Category, EdgeKind, Label
 
@@ -84,6 +85,14 @@ class Metadata(BaseModel):
     policy: str | None = None
     scope_budget: Annotated[int, Ge(1)] | None = None
     provenance: dict[str, Origin] | None = None
+    parent: Annotated[str, Len(1, 512)] | None = None
+    """Tiers II and III, with all that follows: `<source>#<original_id>` of the Tier I row it was made from."""
+    pair_id: PairId | None = None
+    group_id: Key16 | None = None
+    variant: Kind | None = None
+    split: Split | None = None
+    mutation: Mutation | None = None
+    violation_labels: Annotated[list[ViolationLabel], Len(4, 4)] | None = None
 
 
 class Record(_Strict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple, TypeVar
 
@@ -275,6 +276,13 @@ def _texts(values: list[Any], objects: list[Mapping[str, Any]]) -> Iterator[str]
                 objects.append(value)
             elif type(value) is list:
                 lists.append(value)
+
+
+@lru_cache(16_384)
+def verb_kind(tool_name: str) -> str:
+    """What the first verb of a tool's name does (read, list, search, export, send, delete, other), or nothing."""
+    kinds = [_VERBS[word] for word in tokens(tool_name) if word in _VERBS]
+    return next((kind for kind in kinds if kind != "listings"), "".join(kinds[:1]))
 
 
 def derive(tool_name: str, arguments: Mapping[str, Any]) -> tuple[int, int]:

@@ -353,7 +353,7 @@ def test_intent_ignores_ids_case_space_tier_source_and_label() -> None:
             upstream_id=9,
             tier=3,
             language="en",
-            label="adversarial",
+            label="benign",
         ),
     ):
         assert intent(same) == base
@@ -547,11 +547,17 @@ def test_a_name_is_composed() -> None:
     assert built(one(name="cafe\u0301"))["execution_plan"]["nodes"][0]["tool_name"] == "café"
 
 
-@pytest.mark.parametrize(("label", "tier"), [(None, "I"), ("benign", "I"), ("adversarial", "II"), ("boundary", "III")])
-def test_the_tier_follows_the_label(label: Any, tier: str) -> None:
+@pytest.mark.parametrize("label", [None, "benign"])
+def test_a_loader_s_rows_are_tier_one(label: Any) -> None:
     record = built(one(label=label))
-    assert record["metadata"]["tier"] == tier
-    assert record["label"] == (label or "benign")
+    assert (record["metadata"]["tier"], record["label"]) == ("I", "benign")
+
+
+@pytest.mark.parametrize("label", ["adversarial", "boundary"])
+def test_a_negative_without_a_mutation_is_refused(label: Any) -> None:
+    with pytest.raises(Reject) as caught:
+        built(one(label=label))
+    assert caught.value.code == "E14"
 
 
 def test_extras_and_fields_land_where_they_belong() -> None:

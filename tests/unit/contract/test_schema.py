@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from coordinator.contract.schema import METADATA_FIELDS, REQUIRED_METADATA, schema_text, shipped_schema
+from coordinator.contract.tier_rules import TIER_FIELDS
 
 SCHEMA = json.loads(shipped_schema())
 GOOD = Path(__file__).with_name("good.jsonl").read_bytes()
@@ -57,7 +58,7 @@ def test_the_keys_are_the_contract_s() -> None:
         "intent_hash",
     } == REQUIRED_METADATA
     optional = {"language", "source_label", "upstream_id", "policy", "scope_budget", "provenance"}
-    assert optional == METADATA_FIELDS - REQUIRED_METADATA
+    assert optional == METADATA_FIELDS - REQUIRED_METADATA - set(TIER_FIELDS)
 
 
 @pytest.mark.parametrize(

@@ -351,5 +351,6 @@ def test_an_open_vocabulary_is_skipped() -> None:
 def test_one_rows_label_does_not_stick_to_the_next() -> None:
     shared = Sample("Do it.", [Call("act", {})])
     made = [outcome(lambda row: shared, {"a": {"verdict": verdict}}, LABELS) for verdict in ("bad", "safe")]
-    assert all(isinstance(lines[0], Line) for lines in made)
-    assert [json.loads(lines[0].data)["label"] for lines in made] == ["adversarial", "benign"]
+    assert isinstance(made[0], Reject), "a negative without a mutation"
+    assert made[0].code == "E14"
+    assert json.loads(made[1][0].data)["label"] == "benign"

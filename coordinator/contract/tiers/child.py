@@ -1,0 +1,234 @@
+"""From a parent and a variant to one line: edits applied, then everything that is derived made anew.
+
+After any edit node ids, edges, scope, hashes and counts follow from the plan again: a stale hash would be a label.
+`replay` does the same from a published row's own `edits` and compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from .. import patch, rules
+from ..canonical import canonical
+from ..mutation import DELTA_PER_SEVERITY, TERMS, Split
+from ..sample import Reject
+from ..schema import SCHEMA_VERSION, Record
+from ..scope import derive as derive_scope
+from ..tier_rules import check_tier
+from ..violations import first_violation
+from .corrupter import Corrupter, Variant
+from .draw import Draw
+from .parent import Parent
+
+_VALIDATE = Record.__pydantic_validator__.validate_python
+_ID_ROOM = 110
+_LABELS = {"II": "adversarial", "III": "boundary"}
+_STAMPED = ("parent", "pair_id", "group_id", "variant", "split", "mutation", "violation_labels")
+_CARRIED = ("language", "source_label", "policy", "scope_budget")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What the rows of one parent share."""
+
+    parent: Parent
+    group_id: str
+    split: Split
+
+
+def child_id(original_id: str, seed: int, number: int) -> str:
+    """The `original_id` of a draw's n-th variant: the parent's and a suffix that says nothing of the label."""
+    text = f"{original_id}|{seed}|{number}".encode()
+    return f"{original_id[:_ID_ROOM]}.{hashlib.sha256(text).hexdigest()[:12]}"
+
+
+class Made(NamedTuple):
+    """One line without its newline, and the tool of the first node that its edits are about."""
+
+    line: bytes
+    tool: str
+
+
+def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Variant]) -> list[Made]:
+    """The rows of a block, in its order. Raises `Reject` for a row that breaks the contract."""
+    parent, seed = family.parent, f"{draw.seed:016x}"
+    names = [child_id(parent.original_id, draw.seed, number) for number in range(len(block))]
+    made = []
+    for number, variant in enumerate(block):
+        pair = _pair_number(block, number)
+        stamp = {
+            "parent": parent.name,
+            "pair_id": f"{seed}-{pair}",
+            "group_id": family.group_id,
+            "variant": "mutant" if variant.is_mutant else "control",
+            "split": family.split,
+            "mutation": _mutation(corrupter, variant, seed, names, number, pair),
+            "violation_labels": labels(corrupter.term, variant.severity, variant.explanation),
+        }
+        record = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp)
+        nodes = record["execution_plan"]["nodes"]
+        made.append(Made(_line(record), nodes[variant.targets[0]]["tool_name"] if variant.targets else ""))
+    return made
+
+
+def _pair_number(block: Sequence[Variant], number: int) -> int:
+    """The negative whose pair a variant belongs to."""
+    if block[number].is_mutant:
+        return number
+    negatives = [at for at, variant in enumerate(block) if variant.is_mutant]
+    return next((at for at in negatives if block[at].positive == number), negatives[0] if negatives else 0)
+
+
+def _mutation(
+    corrupter: Corrupter, variant: Variant, seed: str, names: list[str], number: int, pair: int
+) -> dict[str, Any]:
+    mutation = {
+        "strategy": corrupter.strategy,
+        "operator": variant.operator,
+        "difficulty": variant.difficulty,
+        "factor": variant.factor,
+        "target_node_ids": [f"{names[number]}_tool_{index}" for index in variant.targets],
+        "seed": seed,
+        "edits": list(variant.edits),
+    }
+    if corrupter.tier == "III":
+        twin = pair if variant.positive is None else variant.positive
+        mutation |= {"limit": variant.limit, "twin": names[twin]}
+    return mutation
+
+
+def labels(term: str, severity: float, explanation: str) -> list[dict[str, Any]]:
+    """The four labels in fixed order, `term` violated where there is a severity."""
+    return [
+        {
+            "energy_term": name,
+            "violated": name == term and severity > 0,
+            "severity": severity if name == term else 0.0,
+            "delta_estimate": severity * DELTA_PER_SEVERITY if name == term else 0.0,
+            "explanation": explanation if name == term else "",
+        }
+        for name in TERMS
+    ]
+
+
+def derive(
+    parent: Parent,
+    edits: Sequence[Mapping[str, Any]],
+    original_id: str,
+    tier: str,
+    loader: str,
+    stamp: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The child's record: the parent's row after `edits`, all that follows from it made anew, stamped.
+
+    Raises `Reject` E16 for edits that do not fit the parent, and the plan's own codes for what they make of it.
+    """
+    try:
+        edited = patch.apply(parent.record, edits)
+    except ValueError as error:
+        raise Reject("E16", str(error), "metadata.mutation.edits") from None
+    metadata, plan = edited["metadata"], edited["execution_plan"]
+    old_ids = [node["node_id"] for node in plan["nodes"]]
+    index = {name: at for at, name in enumerate(old_ids)}
+    new_ids = [f"{original_id}_tool_{at}" for at in range(len(old_ids))]
+    query, source = metadata["query"], metadata["source"]
+    origins = {new_ids[_place(index, name)]: origin for name, origin in (metadata.get("provenance") or {}).items()}
+    default = rules.origin_json(source, original_id, query)
+    nodes, parts = _nodes(parent, plan["nodes"], new_ids, origins, default)
+    edges = sorted((_place(index, start), _place(index, end)) for start, end in plan["edges"])
+    rules.check_edges(edges, len(nodes))
+    rules.check_edge_kind(metadata["edge_kind"], len(edges))
+    out = {
+        "schema_version": SCHEMA_VERSION,
+        "tier": tier,
+        "source": source,
+        "loader": loader,
+        "query": query,
+        "num_tools": len(nodes),
+        "has_tool_calls": rules.has_tool_calls([node["tool_name"] for node in nodes]),
+        "edge_kind": metadata["edge_kind"],
+        "intent_hash": rules.intent_hash(query, parts, edges),
+    }
+    out |= {key: metadata[key] for key in _CARRIED if metadata.get(key) is not None}
+    if origins:
+        out["provenance"] = origins
+    return {
+        "execution_plan": {"nodes": nodes, "edges": [[new_ids[start], new_ids[end]] for start, end in edges]},
+        "label": _LABELS[tier] if stamp["variant"] == "mutant" else "benign",
+        "original_id": original_id,
+        "category": edited["category"],
+        "metadata": {**out, **stamp},
+    }
+
+
+def _place(index: Mapping[str, int], node_id: str) -> int:
+    try:
+        return index[node_id]
+    except KeyError:
+        raise Reject("E16", f"{node_id[:80]!r} is no node of the edited plan", "metadata.mutation.edits") from None
+
+
+def _nodes(
+    parent: Parent,
+    nodes: list[dict[str, Any]],
+    new_ids: list[str],
+    origins: Mapping[str, Any],
+    default: bytes,
+) -> tuple[list[dict[str, Any]], list[tuple[bytes, bytes]]]:
+    """The nodes with all that is derived, and of each call its canonical name and arguments."""
+    own = {id(node["arguments"]): at for at, node in enumerate(parent.nodes)}
+    made, parts = [], []
+    for node, node_id in zip(nodes, new_ids, strict=True):
+        name, arguments, tier = node["tool_name"], node["arguments"], node["provenance_tier"]
+        at = own.get(id(arguments))
+        if at is not None and parent.nodes[at]["tool_name"] == name:
+            name_json, arguments_json, volume, sensitivity = parent.canonical_parts(at)
+        else:
+            name_json, arguments_json = rules.check_tool_name(name), rules.check_arguments(arguments)
+            volume, sensitivity = derive_scope(name, arguments)
+        stated = origins.get(node_id)
+        origin = default if stated is None else canonical(stated)
+        made.append(
+            {
+                "tool_name": name,
+                "arguments": arguments,
+                "provenance_tier": tier,
+                "provenance_hash": rules.provenance_hash(name_json, arguments_json, tier, origin),
+                "scope_volume": volume,
+                "scope_sensitivity": sensitivity,
+                "node_id": node_id,
+            }
+        )
+        parts.append((name_json, arguments_json))
+    return made, parts
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    try:
+        _VALIDATE(record)
+    except ValidationError as error:
+        raise first_violation(error) from None
+    check_tier(record)
+    line = orjson.dumps(record)
+    rules.check_sizes(line, record["execution_plan"]["nodes"])
+    return line
+
+
+def replay(parent_record: Mapping[str, Any], child_record: Mapping[str, Any]) -> None:
+    """Raises `Reject` E16 unless the child is exactly what its own `edits` make of the parent."""
+    metadata = child_record["metadata"]
+    parent = Parent(parent_record)
+    if metadata["parent"] != parent.name:
+        raise Reject("E16", f"is a child of {metadata['parent'][:120]}, not of {parent.name}", "metadata.parent")
+    stamp = {key: metadata[key] for key in _STAMPED}
+    edits = metadata["mutation"]["edits"]
+    again = derive(parent, edits, child_record["original_id"], metadata["tier"], metadata["loader"], stamp)
+    if again != child_record:
+        where = next((key for key in again["metadata"] if again["metadata"][key] != metadata.get(key)), "plan")
+        raise Reject("E16", f"the edits do not make this row of its parent ({where})", "metadata.mutation.edits")

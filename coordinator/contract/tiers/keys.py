@@ -1,0 +1,58 @@
+"""The light key of a row: 32 bytes that the final selection reads instead of the line."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from ..mutation import Difficulty
+from .child import Made
+from .corrupter import Corrupter, Variant
+from .draw import Draw, number
+
+DIFFICULTIES: tuple[Difficulty, ...] = ("hard", "medium", "easy")
+_LAYOUT = struct.Struct(">QQQBBBBI")
+KEY_BYTES = _LAYOUT.size
+
+
+class Key(NamedTuple):
+    """What the selection needs to know of one row."""
+
+    seed: int
+    """Seed of the draw: rows of one block share it."""
+    group: int
+    """The parent's group id as a number."""
+    tool: int
+    """A hash of the tool that the row is about."""
+    corrupter: int
+    """Place of the strategy in the tier's order."""
+    difficulty: int
+    """Place in `DIFFICULTIES`."""
+    operator: int
+    """Place in the corrupter's operators, held-out ones behind."""
+    is_mutant: int
+    line_bytes: int = 0
+    """Length of the line with its newline."""
+
+    def pack(self) -> bytes:
+        """The key as 32 bytes."""
+        return _LAYOUT.pack(*self)
+
+
+def unpack(data: bytes) -> list[Key]:
+    """The keys of a keys file or a piece of it."""
+    return [Key(*fields) for fields in _LAYOUT.iter_unpack(data)]
+
+
+def key_of(place: int, corrupter: Corrupter, draw: Draw, variant: Variant, group: str, row: Made) -> Key:
+    """The key of a row just made; `place` is its corrupter's in the tier's order."""
+    return Key(
+        draw.seed,
+        int(group, 16),
+        number("target", row.tool),
+        place,
+        DIFFICULTIES.index(variant.difficulty),
+        (*corrupter.operators, *corrupter.held_out).index(variant.operator),
+        int(variant.is_mutant),
+        len(row.line) + 1,
+    )

@@ -1,0 +1,177 @@
+"""Which rows of a tier are published: whole blocks, by the tier's shares and caps, in the order of their hashes.
+
+Reads light keys alone (32 bytes a row). Nothing is ever taken twice; where parents are too few, the tier is
+smaller, and the report says which strategy and difficulty bound it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..contract.tiers.keys import DIFFICULTIES, Key
+
+MAX_PER_STRATEGY = 3
+MAX_PER_PARENT = 8
+MAX_TOOL_SHARE = 0.03
+Cell = tuple[int, str]
+"""A strategy's place in the tier's order, and a difficulty."""
+_DIFFICULTY = {"hard": 0.50, "medium": 0.35, "easy": 0.15}
+_BOUNDARY = {
+    "numeric_edge": 0.15,
+    "near": 0.10,
+    "wide": 0.10,
+    "temporal": 0.12,
+    "access_boundary": 0.12,
+    "sensitivity_creep": 0.11,
+    "approval_bypass": 0.12,
+    "flow_adjacent": 0.09,
+    "hierarchy_choice": 0.09,
+}
+
+
+def shares_of(strategies: Sequence[str]) -> dict[Cell, float]:
+    """Each cell's share of all negatives: Tier III's own table, else equal strategies by difficulty."""
+    if set(strategies) <= _BOUNDARY.keys():
+        whole = sum(_BOUNDARY[name] for name in strategies)
+        return {(place, "hard"): _BOUNDARY[name] / whole for place, name in enumerate(strategies)}
+    return {
+        (place, difficulty): share / len(strategies)
+        for place in range(len(strategies))
+        for difficulty, share in _DIFFICULTY.items()
+    }
+
+
+class Block(NamedTuple):
+    """The rows of one draw: `rows` of them from row number `first` on, one of them negative."""
+
+    seed: int
+    corrupter: int
+    difficulty: int
+    operator: int
+    group: int
+    tool: int
+    first: int
+    rows: int
+
+
+@dataclass(slots=True)
+class Selected:
+    """What is published, and why no more."""
+
+    rows: array[int]
+    """Row numbers, ascending, over all shards in order."""
+    negatives: int = 0
+    supply: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """Negatives that there are, by strategy and difficulty."""
+    applicable: Counter[int] = field(default_factory=Counter)
+    """Parents with a negative, by strategy."""
+    bound: str = ""
+    """The sentence that says what bounds the tier."""
+
+
+def blocks(keys: Iterable[Key]) -> list[Block]:
+    """The blocks of a tier's keys, which stand one behind the other in row order."""
+    found: list[Block] = []
+    start, rows = 0, list[Key]()
+    for position, key in enumerate(keys):
+        if rows and (key.seed, key.corrupter) != (rows[0].seed, rows[0].corrupter):
+            found.append(_block(rows, start))
+            start, rows = position, []
+        rows.append(key)
+    return [*found, _block(rows, start)] if rows else found
+
+
+def _block(rows: Sequence[Key], start: int) -> Block:
+    key = next((row for row in rows if row.is_mutant), rows[0])
+    return Block(key.seed, key.corrupter, key.difficulty, key.operator, key.group, key.tool, start, len(rows))
+
+
+def select(candidates: Sequence[Block], strategies: Sequence[str], target: int) -> Selected:
+    """The largest tier in fixed shares that the blocks and caps allow; `target` bounds its negatives (0: no bound)."""
+    chosen, shares = Selected(array("Q")), shares_of(strategies)
+    cells: dict[Cell, list[Block]] = {}
+    parents: set[tuple[int, int]] = set()
+    for block in sorted(candidates):
+        cells.setdefault((block.corrupter, DIFFICULTIES[block.difficulty]), []).append(block)
+        parents.add((block.corrupter, block.group))
+    chosen.supply.update({cell: len(found) for cell, found in cells.items()})
+    chosen.applicable.update(corrupter for corrupter, _ in parents)
+    size, chosen.bound = _upper_bound(chosen, strategies, target, shares)
+    taken = _fill(cells, size, shares)
+    if taken is None:
+        size, taken = _largest(cells, size, shares)
+        chosen.bound += f"; then at most {MAX_PER_PARENT} a parent and {MAX_TOOL_SHARE:.0%} a tool"
+    chosen.negatives = size
+    chosen.rows.extend(sorted(row for block in taken for row in range(block.first, block.first + block.rows)))
+    return chosen
+
+
+def _upper_bound(
+    chosen: Selected, strategies: Sequence[str], target: int, shares: Mapping[Cell, float]
+) -> tuple[int, str]:
+    bounds: list[tuple[int, str]] = [(target, f"the target of {target:,}")] if target else []
+    for place, name in enumerate(strategies):
+        parents = chosen.applicable[place]
+        whole = sum(share for cell, share in shares.items() if cell[0] == place)
+        most = int(MAX_PER_STRATEGY * parents / whole)
+        bounds.append((most, f"{name}: {parents:,} parents, {MAX_PER_STRATEGY} negatives each"))
+    for (place, difficulty), share in shares.items():
+        there = chosen.supply[place, difficulty]
+        reason = f"{strategies[place]}, {difficulty}: {there:,} negatives for {share:.2%}"
+        bounds.append((int(there / share), reason))
+    return min(bounds)
+
+
+def _largest(
+    cells: Mapping[Cell, list[Block]], too_large: int, shares: Mapping[Cell, float]
+) -> tuple[int, list[Block]]:
+    """The largest size below `too_large` that the caps let fill, by bisection, and its blocks."""
+    size, best = 0, list[Block]()
+    while too_large - size > 1:
+        middle = (size + too_large) // 2
+        taken = _fill(cells, middle, shares)
+        if taken is None:
+            too_large = middle
+        else:
+            size, best = middle, taken
+    return size, best
+
+
+def quotas(size: int, shares: Mapping[Cell, float]) -> dict[Cell, int]:
+    """How many of each cell make `size`: rounded down, the rest by largest fraction."""
+    exact = {cell: size * share for cell, share in shares.items()}
+    found = {cell: int(value) for cell, value in exact.items()}
+    rest = sorted(exact, key=lambda cell: (found[cell] - exact[cell], cell))
+    for cell in rest[: size - sum(found.values())]:
+        found[cell] += 1
+    return found
+
+
+def _fill(cells: Mapping[Cell, list[Block]], size: int, shares: Mapping[Cell, float]) -> list[Block] | None:
+    """Blocks that fill every quota of `size`, the scarcest first, each in hash order; None where the caps forbid it."""
+    wanted = {cell: quota for cell, quota in quotas(size, shares).items() if quota}
+    most_of_a_tool = max(1, int(MAX_TOOL_SHARE * size))
+    tools, parents, pairs = Counter[int](), Counter[int](), Counter[tuple[int, int]]()
+    taken: list[Block] = []
+    for cell in sorted(wanted, key=lambda cell: (len(cells.get(cell, ())) / wanted[cell], cell)):
+        left = wanted[cell]
+        for block in cells.get(cell, ()):
+            own = block.group, block.corrupter
+            if tools[block.tool] >= most_of_a_tool or parents[block.group] >= MAX_PER_PARENT:
+                continue
+            if pairs[own] >= MAX_PER_STRATEGY:
+                continue
+            tools[block.tool] += 1
+            parents[block.group] += 1
+            pairs[own] += 1
+            taken.append(block)
+            left -= 1
+            if not left:
+                break
+        if left:
+            return None
+    return taken
