@@ -5,6 +5,7 @@ The command line wins over `POLECATS_*` variables, they win over the file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import PolecatsError
-from .paths import Paths, loader_names, track_names
+from .paths import TIER_OF, Paths, all_track_names, loader_names, track_names
 
 ENV_PREFIX = "POLECATS_"
 SHOWN = 80
@@ -59,16 +60,31 @@ class PublishTable(_Table):
 
 
 class LoaderTable(BaseModel):
-    """`[tracks.<track>.<loader>]`: `max_samples`, `enabled`, and the loader's own options."""
+    """`[tracks.<track>.<loader>]`: `max_samples`, `enabled`, `workers`, and the loader's own options."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
     max_samples: Natural = 0
     enabled: bool = True
+    workers: Annotated[int, Ge(1)] | None = None
+    """Processes that convert its rows; none given: the track's."""
 
     @property
     def options(self) -> dict[str, Any]:
         """What goes to the loader itself."""
         return dict(self.model_extra or {})
+
+
+class TrackTable(BaseModel):
+    """`[tracks.<track>]`: `workers` for each of its loaders, and a table a loader."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, LoaderTable] = Field(init=False)
+    workers: Annotated[int, Ge(1)] | None = None
+
+    @property
+    def loaders(self) -> dict[str, LoaderTable]:
+        """The loaders' tables, in the file's order."""
+        return self.__pydantic_extra__ or {}
 
 
 class Config(_Table):
@@ -77,11 +93,24 @@ class Config(_Table):
     run: RunTable = Field(default_factory=RunTable)
     restart: RestartTable = Field(default_factory=RestartTable)
     publish: PublishTable = Field(default_factory=PublishTable)
-    tracks: dict[str, dict[str, LoaderTable]] = Field(default_factory=dict)
+    tracks: dict[str, TrackTable] = Field(default_factory=dict)
 
     def loader(self, track: str, loader: str) -> LoaderTable:
         """The loader's table, or the defaults."""
-        return self.tracks.get(track, {}).get(loader) or LoaderTable()
+        return self._track(track).loaders.get(loader) or LoaderTable()
+
+    def loader_workers(self, track: str, loader: str) -> int:
+        """Processes that are to convert the loader's rows: its own number, else its track's, else one; a corrupter
+        gets all cores, as nothing runs beside it."""
+        default = self.slots() if track in TIER_OF else 1
+        return self.loader(track, loader).workers or self._track(track).workers or default
+
+    def slots(self) -> int:
+        """Busy workers at most: the file's number, or the cores that this process may use."""
+        return len(os.sched_getaffinity(0)) if self.run.workers == "cores" else self.run.workers
+
+    def _track(self, track: str) -> TrackTable:
+        return self.tracks.get(track) or TrackTable()
 
 
 def load(paths: Paths, environment: Mapping[str, str]) -> Config:
@@ -179,28 +208,30 @@ def did_you_mean(name: str, known: list[str]) -> str:
 
 
 def _check_names(paths: Paths, config: Config) -> None:
-    tracks = track_names(paths.tracks)
-    for track, loaders in config.tracks.items():
+    tracks = all_track_names(paths.tracks)
+    for track, table in config.tracks.items():
         if track not in tracks:
-            meant = did_you_mean(track, tracks)
-            raise PolecatsError(f"{paths.config}: tracks.{track}: there is no folder tracks/{track}{meant}.")
+            meant, shown = did_you_mean(track, tracks), _cut(track)
+            raise PolecatsError(f"{paths.config}: tracks.{shown}: there is no folder tracks/{shown}{meant}.")
         known = sorted({*loader_names(paths.tracks, track), *loader_names(paths.checkout(track), track)})
-        for loader in loaders:
+        for loader in table.loaders:
             if loader not in known:
-                meant = did_you_mean(loader, known)
-                sentence = f"{paths.config}: tracks.{track}.{loader}: there is no tracks/{track}/{loader}.py{meant}."
+                meant, shown = did_you_mean(loader, known), _cut(loader)
+                sentence = f"{paths.config}: tracks.{track}.{shown}: there is no tracks/{track}/{shown}.py{meant}."
                 raise PolecatsError(sentence)
 
 
-def ordered_loaders(paths: Paths, config: Config, isolated: bool = True) -> list[tuple[str, str]]:
-    """(track, loader) in merge order: as config.toml lists them, the rest by name; disabled ones are left out.
+def ordered_loaders(paths: Paths, config: Config, isolated: bool = True, tier: int = 1) -> list[tuple[str, str]]:
+    """(track, loader) of a tier in merge order: as config.toml lists them, the rest by name; no disabled ones.
 
     `isolated`: a track's loaders are those of its worktree, where it has one.
     """
     found = []
-    for track in _listed_first(config.tracks, track_names(paths.tracks)):
+    listed_tracks = {track: table for track, table in config.tracks.items() if TIER_OF.get(track, 1) == tier}
+    for track in _listed_first(listed_tracks, track_names(paths.tracks, tier)):
         names = loader_names(paths.checkout(track) if isolated else paths.tracks, track)
-        listed = [name for name in config.tracks.get(track, {}) if name in names]
+        table = config.tracks.get(track)
+        listed = [name for name in (table.loaders if table else ()) if name in names]
         found += [(track, name) for name in _listed_first(dict.fromkeys(listed), names)]
     return [(track, name) for track, name in found if config.loader(track, name).enabled]
 

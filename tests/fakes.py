@@ -127,6 +127,10 @@ class FakeExecutor:
     def __init__(self) -> None:
         self.workers: list[FakeWorker] = []
         self.refuse: OSError | None = None
+        self.warm = True
+
+    def ready(self) -> bool:
+        return self.warm
 
     def start(self, spec: WorkerSpec, log: str) -> FakeWorker:
         if self.refuse is not None:

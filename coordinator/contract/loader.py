@@ -54,6 +54,8 @@ class HubSource:
     `companions` are read whole and given to `JoinedLoader.prepare`. `item` is where an array's rows stand: `item` in a
     file that is an array, `behaviors.item` in one that is an object with the array under that key.
     Files whose names end in `.gz` are unpacked as they are read (lines and arrays).
+    `strided` (parquet): rows come in slices from all over the source instead of in its order, so that a sample of it
+    (`max_samples`, `--target`) is one of the whole.
     `unique_ids`: upstream declares `Sample.upstream_id` unique within the source.
     """
 
@@ -64,6 +66,7 @@ class HubSource:
     columns: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     item: str = "item"
+    strided: bool = False
     revision: str = "main"
     labels: LabelMap | None = None
     unique_ids: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,7 +93,7 @@ def serving(paths: Paths, config: Config, executor: Executor, recorder: Recorder
         executor,
         recorder,
         RestartPolicy(config.restart.policy, config.restart.max),
-        Limits(config.run.stall_timeout, slots(config), paths.runs / run),
+        Limits(config.run.stall_timeout, config.slots(), paths.runs / run),
         time.monotonic,
     )
     engine = Engine(supervisor, recorder)
@@ -110,8 +109,3 @@ def serving(paths: Paths, config: Config, executor: Executor, recorder: Recorder
         recorder.reporters.remove(server.report)
         server.close()
         pointer.unlink(missing_ok=True)
-
-
-def slots(config: Config) -> int:
-    """Busy workers at most: config.toml's number, or the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if config.run.workers == "cores" else config.run.workers

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from ..config import Config, did_you_mean, ordered_loaders
 from ..errors import PolecatsError
-from ..paths import Paths
+from ..paths import ROMAN, TIER_OF, Paths
+from ..worker.corrupting import parents_of
+from ..worker.failures import SourceError
 from ..worker.spec import LoaderSpec, SourceSpec, WorkerSpec
 
 Name = tuple[str, str]
@@ -26,6 +28,8 @@ class Wanted:
     max_samples: int | None = None
     target: int | None = None
     fresh: bool = False
+    tier: int = 1
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,16 @@ class Plan:
         return [f"{track}/{loader}" for track, loader in self.loaders]
 
     @property
+    def tier(self) -> int:
+        """What is made: 1 from sources, 2 and 3 from a Tier I file."""
+        return self.wanted.tier
+
+    @property
+    def seed(self) -> int:
+        """The master seed: the command line's, else config.toml's."""
+        return self.config.run.seed if self.wanted.seed is None else self.wanted.seed
+
+    @property
     def state(self) -> Path:
         """The state folder of the run's source."""
         return self.paths.source_state(self.source.key)
@@ -72,21 +86,28 @@ class Plan:
                 track,
                 str(self.checkout(track)),
                 [
-                    LoaderSpec(loader, self.config.loader(track, loader).options, caps[f"{track}/{loader}"], fresh)
+                    self._spec(track, loader, caps[f"{track}/{loader}"], fresh)
                     for of, loader in self.loaders
                     if of == track and f"{track}/{loader}" in caps
                 ],
                 self.source,
                 str(self.state),
                 self.config.run.longest_wait,
+                self.seed,
             )
             for track in tracks
         ]
 
+    def _spec(self, track: str, loader: str, cap: int, fresh: bool) -> LoaderSpec:
+        """A loader's order. It gets no more processes than may be busy; all tracks in one process means one."""
+        workers = 1 if self.inline else min(self.config.loader_workers(track, loader), self.config.slots())
+        return LoaderSpec(loader, self.config.loader(track, loader).options, cap, fresh, workers)
+
 
 def make_plan(paths: Paths, config: Config, source: SourceSpec, wanted: Wanted, inline: bool = False) -> Plan:
     """The plan for a command line. Raises `PolecatsError` for names that are not there, or nothing left to run."""
-    known = ordered_loaders(paths, config, not inline)
+    known = ordered_loaders(paths, config, not inline, wanted.tier)
+    _check_tier(wanted)
     chosen = [
         name
         for name in known
@@ -96,6 +117,14 @@ def make_plan(paths: Paths, config: Config, source: SourceSpec, wanted: Wanted, 
         raise PolecatsError("Nothing to run: no loader is left after --track, --exclude-track and --loader.")
     target = wanted.target if wanted.target is not None else config.run.target
     return Plan(paths, config, source, chosen, target, wanted.max_samples, wanted.fresh, inline, wanted)
+
+
+def _check_tier(wanted: Wanted) -> None:
+    """A track or loader of another tier is there, but not in this run."""
+    for name in (*wanted.tracks, *wanted.exclude_tracks, *wanted.loaders):
+        tier = TIER_OF.get(name.partition("/")[0], wanted.tier)
+        if tier != wanted.tier:
+            raise PolecatsError(f"{name} is of Tier {ROMAN[tier]}, which polecats run --tier {tier} makes.")
 
 
 def _track_wanted(track: str, wanted: Wanted, known: list[Name]) -> bool:
@@ -133,6 +162,16 @@ def source_spec(text: str, base: Path) -> SourceSpec:
     if not folder.is_dir():
         raise PolecatsError(f"--source {text}: neither hub nor samples, and there is no folder {folder}.")
     return SourceSpec("dir", f"dir-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}", str(folder))
+
+
+def tier_spec(tier: int, file: Path) -> SourceSpec:
+    """A Tier I file as the source of a tier. Raises `PolecatsError` where it is none, or was changed since."""
+    file = file.resolve()
+    try:
+        parents_of(file)
+    except SourceError as error:
+        raise PolecatsError(f"{error.sentence}. {error.remedy}") from None
+    return SourceSpec("tier1", f"tier{tier}-{hashlib.sha256(str(file).encode()).hexdigest()[:12]}", str(file))
 
 
 def demo_spec(folder: Path) -> SourceSpec:

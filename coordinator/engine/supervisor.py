@@ -36,6 +36,8 @@ from .recorder import Recorder
 from .work import ENDS, Work
 
 TICK = 0.1
+SOON = 0.01
+"""A tick while workers wait for the executor, or one has said its last word and is about to end."""
 KILL_AFTER = 3.0
 """Seconds between SIGTERM and SIGKILL."""
 STOP_AFTER = 10.0
@@ -70,6 +72,7 @@ class Supervisor:
         self._executor, self._recorder = executor, recorder
         self._restart, self._limits, self._clock = restart, limits, clock
         self._limited = Limited()
+        self._soon = False
 
     def run(self, specs: Iterable[WorkerSpec], stopping: Callable[[], bool]) -> None:
         """Run until every track has ended, or all have stopped after `stopping()`."""
@@ -95,7 +98,7 @@ class Supervisor:
 
     def step(self, stopping: bool) -> None:
         """One turn of the loop: at most a tick long."""
-        for key, _ in self.selector.select(TICK):
+        for key, _ in self.selector.select(SOON if self._soon else TICK):
             key.data()
         now = self._clock()
         for work in self.works.values():
@@ -103,18 +106,25 @@ class Supervisor:
                 self._stop(work)
             self._watch(work, now)
             self._reap(work, now)
-        if not stopping:
-            self._start_due(now)
+        self._soon = not stopping and self._start_due(now)
+        self._soon |= any(work.worker is not None and not self._registered(work) for work in self.works.values())
 
     # --- starting
 
-    def _start_due(self, now: float) -> None:
-        busy = sum(work.busy(now, IDLE) for work in self.works.values())
+    def _start_due(self, now: float) -> bool:
+        """Start what is due; returns whether something waits for the executor."""
+        slots = self._limits.slots
+        free = slots - sum(work.weight for work in self.works.values() if work.busy(now, IDLE))
         for work in sorted(self.works.values(), key=lambda work: not work.asked):  # a person waits for those
             due = work.state == "PENDING" or (work.state == "BACKOFF" and now >= (work.until or 0))
-            if due and work.worker is None and busy < self._limits.slots:
+            if due and work.worker is None and min(work.weight, slots) <= free:
+                if not self._executor.ready():
+                    return True
                 self._start(work, now)
-                busy += 1
+                free -= work.weight
+            elif due and work.asked:
+                break
+        return False
 
     def _start(self, work: Work, now: float) -> None:
         self._change(work, "STARTING")

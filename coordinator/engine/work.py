@@ -147,6 +147,11 @@ class Work:
         """Whether its worker uses a core: it is starting or has got on within `patience` seconds."""
         return self.worker is not None and not self.idle.waiting(now) and self.idle.seconds(now) < patience
 
+    @property
+    def weight(self) -> int:
+        """Cores that its worker and the shards of its loaders use at most, from now on."""
+        return max((loader.workers for loader in self.waiting), default=1)
+
     def drop(self, name: str) -> None:
         """A loader has ended for good."""
         self.waiting = [loader for loader in self.waiting if self.name(loader) != name]

@@ -109,7 +109,7 @@ class WorktreeManager:
             raise PolecatsError(f"The checkouts cannot be written: {error.strerror} ({error.filename}).") from None
 
     def _check_name(self, track: str) -> None:
-        if not NAME.fullmatch(track) or run(self.root, "check-ref-format", "--branch", f"polecat/{track}")[0]:
+        if not NAME.fullmatch(track):  # which is also the name of a branch
             raise PolecatsError(f"{track!r} is no name for a track: lower-case letters, digits, _ and - only.")
 
     def _check_place(self) -> None:

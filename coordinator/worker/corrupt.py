@@ -15,6 +15,7 @@ from typing import BinaryIO
 from ..contract.rules import MAX_LINE_BYTES
 from ..contract.sample import Reject
 from ..contract.tiers import Corrupter, Family, Parent, group_of, holds_out_operators, make_draw, split_of, write
+from ..contract.tiers.child import Made
 from ..contract.tiers.keys import Key, key_of
 
 BUFFER = 2**20
@@ -74,25 +75,45 @@ def corrupt_row(
 ) -> Iterator[tuple[bytes, Key]]:
     """All rows of one parent, in the order of the corrupters and their draws, each with its key."""
     found.parents += 1
-    group = group_of(parent.name)
-    tools = sorted({step.tool for step in parent.steps})
-    family = Family(parent, group, split_of(group, parent.source, tools))
-    held_out = holds_out_operators(group)
+    family = family_of(parent)
     for number, corrupter in enumerate(corrupters):
         applied = False
-        for k in range(corrupter.draws):
-            draw = make_draw(master_seed, corrupter.strategy, parent.source, parent.original_id, k, held_out)
-            block = corrupter.corrupt(parent, draw)
-            if not block:
-                continue
-            try:
-                rows = write(family, corrupter, draw, block)
-            except Reject as problem:
-                found.rejected[f"{corrupter.strategy} {problem.code}"] += 1
-                continue
+        for block in blocks_of(family, corrupter, master_seed, number, found.rejected):
             applied = True
-            found.rows += len(rows)
-            found.negatives[corrupter.strategy] += sum(variant.is_mutant for variant in block)
-            for variant, row in zip(block, rows, strict=True):
-                yield row.line, key_of(number, corrupter, draw, variant, group, row)
+            found.rows += len(block)
+            found.negatives[corrupter.strategy] += sum(key.is_mutant for _, key in block)
+            for made, key in block:
+                yield made.line, key
         found.applicable[corrupter.strategy] += applied
+
+
+def family_of(parent: Parent) -> Family:
+    """What the rows of a parent share."""
+    group = group_of(parent.name)
+    return Family(parent, group, split_of(group, parent.source, sorted({step.tool for step in parent.steps})))
+
+
+def blocks_of(
+    family: Family, corrupter: Corrupter, master_seed: int, place: int = 0, rejected: Counter[str] | None = None
+) -> Iterator[list[tuple[Made, Key]]]:
+    """The blocks of one parent that a corrupter's draws give, in order; `place` is the corrupter's in the keys.
+
+    A block that breaks the contract is counted in `rejected` and left out; without a counter it raises its `Reject`.
+    """
+    parent, held_out = family.parent, holds_out_operators(family.group_id)
+    for k in range(corrupter.draws):
+        draw = make_draw(master_seed, corrupter.strategy, parent.source, parent.original_id, k, held_out)
+        block = corrupter.corrupt(parent, draw)
+        if not block:
+            continue
+        try:
+            rows = write(family, corrupter, draw, block)
+        except Reject as problem:
+            if rejected is None:
+                raise
+            rejected[f"{corrupter.strategy} {problem.code}"] += 1
+            continue
+        yield [
+            (row, key_of(place, corrupter, draw, variant, family.group_id, row))
+            for variant, row in zip(block, rows, strict=True)
+        ]

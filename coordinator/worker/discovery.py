@@ -17,6 +17,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from ..contract import HubSource, Loader
+from ..contract.tiers import Corrupter
 from .failures import SourceError
 
 
@@ -75,8 +76,13 @@ class Found:
 
     @property
     def declared(self) -> bool:
-        """Whether it declares a source (`Loader`), or brings its own `load()`."""
-        return isinstance(self.loader, Loader)
+        """Whether it declares what it reads (`Loader`, `Corrupter`), or brings its own `load()`."""
+        return isinstance(self.loader, Loader | Corrupter)
+
+    @property
+    def corrupts(self) -> bool:
+        """Whether it reads a Tier I file."""
+        return isinstance(self.loader, Corrupter)
 
 
 def find(tracks: Path, track: str, name: str, options: dict[str, Any]) -> Found:
@@ -105,7 +111,7 @@ def _loader_class(module: ModuleType, file: Path) -> Any:
     own: list[Any] = [
         item for item in vars(module).values() if inspect.isclass(item) and item.__module__ == module.__name__
     ]
-    declared = [cls for cls in own if issubclass(cls, Loader) and not inspect.isabstract(cls)]
+    declared = [cls for cls in own if issubclass(cls, Loader | Corrupter) and not inspect.isabstract(cls)]
     candidates = declared or [cls for cls in own if callable(getattr(cls, "load", None))]
     public = [cls for cls in candidates if not cls.__name__.startswith("_")]
     if len(public) == 1:
@@ -113,7 +119,7 @@ def _loader_class(module: ModuleType, file: Path) -> Any:
     found = f"{len(public)} ({', '.join(cls.__name__ for cls in public)})" if public else "none"
     raise SourceError(
         "loader_bug",
-        f"{file} must hold one public class derived from Loader or with load(); it has {found}",
+        f"{file} must hold one public class derived from Loader or Corrupter or with load(); it has {found}",
         "Keep one loader a file; see tracks/README.md.",
     )
 
@@ -137,5 +143,11 @@ def _check(cls: Any, options: dict[str, Any], file: Path) -> None:
         raise SourceError("loader_bug", sentence, "Give the option a default, or set it in config.toml.") from None
     if issubclass(cls, Loader) and not isinstance(getattr(cls, "source", None), HubSource):
         raise SourceError("loader_bug", f"{file}: {cls.__name__} has no source", "Declare source = HubSource(...).")
+    if issubclass(cls, Loader) and cls.source.strided and cls.source.builder != "parquet":
+        sentence = f"{file}: {cls.__name__} is strided, and its files are {cls.source.builder}: only parquet can be"
+        raise SourceError("loader_bug", sentence, "Leave strided=True out.")
     if issubclass(cls, Loader) and not isinstance(getattr(cls, "category", None), str):
         raise SourceError("loader_bug", f"{file}: {cls.__name__} has no category", "Declare its category.")
+    if issubclass(cls, Corrupter) and getattr(cls, "strategy", None) != file.stem:
+        sentence = f"{file}: {cls.__name__}'s strategy is not {file.stem}, the name that its rows are known by"
+        raise SourceError("loader_bug", sentence, f'Declare strategy = "{file.stem}", or rename the file.')

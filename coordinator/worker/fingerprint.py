@@ -32,8 +32,10 @@ class Fingerprint:
         return sorted(name for name in self.parts.keys() | other.keys() if self.parts.get(name) != other.get(name))
 
 
-def fingerprint(source_key: str, repo: str, resolved: Resolved, code: dict[str, str], options: Any) -> Fingerprint:
-    """The fingerprint of a loader that reads `resolved`; `code` as from `code_of`."""
+def fingerprint(
+    source_key: str, repo: str, resolved: Resolved, code: dict[str, str], options: Any, **further: Any
+) -> Fingerprint:
+    """The fingerprint of a loader that reads `resolved`; `code` as from `code_of`, `further` by name."""
     files = [*resolved.files, *(file for group in resolved.companions.values() for file in group)]
     return Fingerprint(
         {
@@ -43,6 +45,7 @@ def fingerprint(source_key: str, repo: str, resolved: Resolved, code: dict[str, 
             "code": code,
             "options": options,
             "contract": contract_version(),
+            **further,
         }
     )
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ from ..events import (
     LoaderWaiting,
     LoaderWarned,
 )
-from . import discovery, parts
+from . import corrupting, discovery, parts
+from .corrupting import converter_of, tier_version
 from .failures import REMEDIES, failure_of
 from .fingerprint import Fingerprint, code_of, fingerprint
 from .foreign import ForeignConverter, ForeignStream, foreign_source
 from .gate import Gate, interrupted
-from .pipeline import Converter, Drive, TransformBug, convert
+from .pipeline import Convert, Drive, TransformBug, convert
+from .pool import Pool, ShardFailure
 from .pulse import Pulse
 from .spec import LoaderSpec, WorkerSpec
 from .streams.base import Resolved, Stream
@@ -42,6 +45,8 @@ from .streams.watched import Watched
 
 Emit = Callable[[Event], None]
 MENDED_IN_LOADER: frozenset[FailureClass] = frozenset({"contract", "loader_bug", "schema_cast"})
+FEW_BYTES = 2**21
+"""A source that is smaller is converted before another process would have begun."""
 HUB_SETTINGS = {
     "HF_HUB_DOWNLOAD_TIMEOUT": "20",
     "HF_HUB_ETAG_TIMEOUT": "20",
@@ -70,12 +75,16 @@ def run(
         from .streams.http import govern
 
         govern(gate)
-    for loader in spec.loaders:
-        if stopping():
-            return
-        one = LoaderRun(spec, loader, emit, stopping, clock, pulse)
-        gate.serve(one.waits, stopping)
-        one.run()
+    pool = Pool(Path(spec.tracks).resolve(), spec.track)
+    try:
+        for loader in spec.loaders:
+            if stopping():
+                return
+            one = LoaderRun(spec, loader, emit, stopping, clock, pulse, pool)
+            gate.serve(one.waits, stopping)
+            one.run()
+    finally:
+        pool.close()
 
 
 class LoaderRun:
@@ -89,8 +98,9 @@ class LoaderRun:
         stopping: Callable[[], bool],
         clock: Callable[[], float],
         pulse: Pulse,
+        pool: Pool,
     ) -> None:
-        self.spec, self.loader = spec, loader
+        self.spec, self.loader, self.pool = spec, loader, pool
         self.emit, self.stopping, self.clock, self.pulse = emit, stopping, clock, pulse
         self.name = f"{spec.track}/{loader.name}"
         self.tracks = Path(spec.tracks).resolve()
@@ -109,6 +119,9 @@ class LoaderRun:
         except (Exception, SystemExit) as error:
             if interrupted(error):
                 self._finish("STOPPED", None)
+                return
+            if isinstance(error, ShardFailure):
+                self._finish("FAILED", self._located(error.failure))
                 return
             row = error.row if isinstance(error, TransformBug) else ""
             cause = error.__cause__ if isinstance(error, TransformBug) and error.__cause__ else error
@@ -129,7 +142,8 @@ class LoaderRun:
         return replace(failure, remedy=f"{failure.remedy} It is {file}; then: polecats restart {self.name}.")
 
     def _reproduce(self, row: str) -> str:
-        source = self.spec.source.folder if self.spec.source.kind in ("dir", "demo") else self.spec.source.kind
+        seed = f" --seed {self.spec.seed}" if self.spec.source.kind == "tier1" else ""
+        source = f"{self.spec.source.place}{seed}"
         return f"polecats check {self.name} --source {source}" + (f" --row {row}" if row else "")
 
     def _run(self) -> None:
@@ -150,6 +164,7 @@ class LoaderRun:
             resolved,
             code,
             self.loader.options,
+            **({"seed": self.spec.seed, "tiers": tier_version()} if found.corrupts else {}),
         )
         self._take_up(mark)
         self.writer.open(self._header(mark, source, resolved, found))
@@ -160,11 +175,13 @@ class LoaderRun:
         elif last and self.loader.cap and self.counts.samples >= self.loader.cap:
             self._ended("capped", source, reused=True)
         else:
-            self._convert(found, source, resolved)
+            self._convert(found, source, resolved, code)
 
     def _resolve(self, found: discovery.Found) -> tuple[HubSource, Resolved]:
         if not found.declared:
             return foreign_source(found.loader, self.name), Resolved("none", [], {})
+        if found.corrupts or self.spec.source.kind == "tier1":
+            return corrupting.resolve(self.spec.source, self.tracks, self.spec.track, found.corrupts)
         folder = self.spec.source.root_folder(self.tracks, self.spec.track)
         root: Root = HubRoot() if self.spec.source.over_hub else FolderRoot(folder)
         return found.loader.source, root.resolve(found.loader.source)
@@ -208,21 +225,27 @@ class LoaderRun:
                 "evaluation_only": source.evaluation_only,
                 "redistributable": source.redistributable,
                 "unique_ids": source.unique_ids,
+                **({"seed": self.spec.seed, "path": self.spec.source.folder} if found.corrupts else {}),
             },
         }
 
-    def _convert(self, found: discovery.Found, source: HubSource, resolved: Resolved) -> None:
+    def _convert(self, found: discovery.Found, source: HubSource, resolved: Resolved, code: dict[str, str]) -> None:
         own: Any = found.loader  # one written elsewhere may leave the category to its rows
         category: Any = getattr(own, "category", "")
         label: Any = getattr(own, "label", "benign")
         identity = Identity(source.repo, self.loader.name, category, label, source.unique_ids)
         stream: Stream
+        elsewhere: Convert | None = None
         if found.declared:
-            stream = open_stream(source, resolved)
+            companions: dict[str, Any] = {}
             side = None
             if isinstance(found.loader, JoinedLoader):
-                side = found.loader.prepare(read_companions(resolved, self.watched.follow))
-            converter = Converter(found.loader, identity, side, self.counts)
+                companions = read_companions(resolved, self.watched.follow)
+                side = found.loader.prepare(companions)
+            if self.loader.workers > 1 and sum(file.size for file in resolved.files) >= FEW_BYTES:
+                elsewhere = self._shards(identity, code, companions)
+            stream = open_stream(source, resolved)
+            converter = converter_of(found.loader, identity, side, self.spec.seed, self.counts)
         else:
             stream = ForeignStream(found.loader)
             converter = ForeignConverter(found.loader, identity, None, self.counts)
@@ -234,7 +257,20 @@ class LoaderRun:
             self.emit(LoaderProgress(self.name, self.counts.copy(), self.watched.bytes_read, self.watched.replayed))
 
         drive = Drive(self.writer, self.loader.cap, self.stopping, progress, self.clock)
-        self._ended(convert(stream, converter, drive), source)
+        self._ended(convert(stream, converter, drive, elsewhere), source)
+
+    def _shards(self, identity: Identity, code: dict[str, str], companions: dict[str, Any]) -> Convert:
+        """Processes that convert its rows."""
+        order = {
+            "loader": self.loader.name,
+            "options": self.loader.options,
+            "code": code,
+            "identity": asdict(identity),
+            "seed": self.spec.seed,
+            "reproduce": self._reproduce(""),
+        }
+        self.pool.take(self.loader.workers, order, json.dumps(companions).encode())
+        return self.pool.convert
 
     def _ended(self, how: str, source: HubSource, reused: bool = False) -> None:
         if how == "done" and self.counts.read == 0:

@@ -28,10 +28,13 @@ from .streams.base import Batch, Cursor, Stream, Unreadable
 
 PART_BYTES = 8 * 2**20
 COMMIT_SECONDS = 5.0
+FIRST_COMMIT_SECONDS = 0.25
+"""The first commit comes early: a source that gives rows is known to be written, too."""
 PROGRESS_SECONDS = 0.25
 REJECT_SHARE = 0.2
 REJECT_ROWS = 1_000
 LONGEST_SHOWN = 160
+LONGEST_MESSAGE = 2_000
 ROW_ERRORS: dict[type[Exception], str] = {
     LookupError: "E03",
     TypeError: "E04",
@@ -152,7 +155,8 @@ class Converter:
         trace = "".join(traceback.format_exception(outcome.__cause__)) if raised else ""
         if outcome.__cause__:
             outcome.__cause__.__traceback__ = None  # as in `outcome`
-        return Rejected(outcome.code, _writable(outcome.message), quarantined(row, outcome, trace), raised)
+        message = str(outcome.message).encode("utf-8", "backslashreplace").decode()[:LONGEST_MESSAGE]
+        return Rejected(outcome.code, message, quarantined(row, outcome, trace), raised)
 
     def convert(self, batches: Iterable[Batch], done: int) -> Iterator[Piece]:
         """See `Convert`: row by row, as the pieces are read."""
@@ -226,7 +230,7 @@ def quarantined(row: Row | Unreadable, problem: Reject, trace: str) -> bytes:
         "number": row.number,
         "code": problem.code,
         "field": _writable(problem.field),
-        "message": _writable(problem.message)[:2_000],
+        "message": _writable(problem.message)[:LONGEST_MESSAGE],
         "traceback": _writable(trace),
     }
     return redacted(_dumped(record, raw).decode()).encode()
@@ -280,11 +284,13 @@ class Drive:
 def convert(stream: Stream, converter: Converter, drive: Drive, elsewhere: Convert | None = None) -> str:
     """Drive the stream from the last commit to its end, the cap or a stop; returns `done`, `capped` or `stopped`.
 
-    `elsewhere` converts the rows, if not `converter` itself, which then only counts. Commits by size and time and at the end. Whatever ends it early, the rows before are committed first.
+    `elsewhere` converts the rows, if not `converter` itself, which then only counts. Commits by size and time and at
+    the end. Whatever ends it early, the rows before are committed first.
     """
     last = drive.writer.last
     state, taken = last.cursor if last else Cursor(None, 0)
     committed = told = drive.clock()
+    pause = FIRST_COMMIT_SECONDS
     try:
         for piece in (elsewhere or converter.convert)(stream.batches(state), taken):
             for place in piece.places:
@@ -294,9 +300,9 @@ def convert(stream: Stream, converter: Converter, drive: Drive, elsewhere: Conve
                 state, taken = piece.state, place + 1
             converter.check_health(finished=False)
             now = drive.clock()
-            if drive.writer.size >= PART_BYTES or now - committed >= COMMIT_SECONDS:
+            if drive.writer.size >= PART_BYTES or now - committed >= pause:
                 drive.writer.commit(Cursor(state, taken), converter.counts, done=False)
-                committed = now
+                committed, pause = now, COMMIT_SECONDS
             if now - told >= PROGRESS_SECONDS:
                 drive.progress()
                 told = now

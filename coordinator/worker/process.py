@@ -18,6 +18,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +40,15 @@ _PR_SET_PDEATHSIG = 1
 
 
 def enter(order: str, talk: Any, hear: Any, out: Any) -> None:
-    """The process's main function. `order` is JSON: spec, engine pid, package folder.
+    """The process's main function; does not return. `order` is JSON: spec, parent's pid, package folder.
 
     The others are connections, used by their file descriptors alone: nothing is pickled on either side.
     """
-    told = json.loads(order)
-    _detach(out, told["engine"])
-    _use_package(told["package"])
     code = 1
     try:
+        told = json.loads(order)
+        _detach(out, told["parent"])
+        _use_package(told["package"])
         _work(told, talk.fileno(), hear.fileno())
         code = 0
     except BaseException:  # noqa: BLE001  whatever it was is in the log; the engine sees that no last word came
@@ -61,25 +62,28 @@ def enter(order: str, talk: Any, hear: Any, out: Any) -> None:
         os._exit(code)
 
 
-def _detach(out: Any, engine: int) -> None:
+def _detach(out: Any, parent: int) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(out.fileno(), 1)
     os.dup2(out.fileno(), 2)
     out.close()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(line_buffering=True)  # the last words of a worker that is killed, too
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    _die_with(engine)
+    die_with(parent)
 
 
-def _die_with(engine: int) -> None:
-    """Linux kills this process when the engine's thread that started it ends, also while a C loop holds the GIL."""
+def die_with(parent: int) -> None:
+    """Linux kills this process when the parent's thread that started it ends, also while a C loop holds the GIL."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != engine:
+    if os.getppid() != parent:
         os._exit(3)  # it was gone before we asked
 
 

@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-SourceKind = Literal["hub", "samples", "demo", "dir"]
-KEY = re.compile("hub|samples|demo|drill|dir-[0-9a-f]{12}")
+SourceKind = Literal["hub", "samples", "demo", "dir", "tier1"]
+KEY = re.compile("hub|samples|demo|drill|dir-[0-9a-f]{12}|tier[23]-[0-9a-f]{12}")
 """What the state folders of sources are called."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """Where rows come from. `key` names its state folder; `folder` holds repositories in Hub layout (not for hub)."""
+    """Where rows come from. `key` names its state folder; `folder` holds repositories in Hub layout (not for hub), or
+    is the Tier I file that corrupters read (tier1)."""
 
     kind: SourceKind
     key: str
@@ -27,6 +28,11 @@ class SourceSpec:
         """Whether rows come by way of the Hub's clients."""
         return self.kind == "hub" or self.served
 
+    @property
+    def place(self) -> str:
+        """What names it on a command line."""
+        return self.folder or self.kind
+
     def root_folder(self, tracks: Path, track: str) -> Path:
         """The folder that holds `<org>/<name>`; each track has its own samples."""
         return tracks / track / "samples" if self.kind == "samples" else Path(self.folder)
@@ -34,12 +40,14 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class LoaderSpec:
-    """One loader: its name, its own options, the number of samples to stop at (0: none), whether it starts anew."""
+    """One loader: its name, its own options, the number of samples to stop at (0: none), whether it starts anew, and
+    how many processes convert its rows (1: the worker itself)."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
     cap: int = 0
     fresh: bool = False
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class WorkerSpec:
     state: str
     longest_wait: float = 900.0
     """Seconds that the Hub may ask a loader to wait before that is a failure."""
+    seed: int = 0
+    """The master seed of the corrupters' draws."""
 
     def encode(self) -> dict[str, Any]:
         """As JSON values."""

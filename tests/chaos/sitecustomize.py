@@ -3,8 +3,9 @@
 A step is a call by which a file comes to last: `fsync PATH`, `replace PATH`, `rename PATH`, `link PATH`. The folder
 `$PYTHON_CHAOS` may hold `steps`, to which each step is written, a line each; and strikes, files `*.armed` of JSON:
 `step`, a pattern; `skip`, how many such steps a process takes unharmed; `how`: "before" or "after" the step, or "torn"
-(the file loses its end first, as when the machine had written only a part); `whom`: "self" or "parent". The process
-that comes to the step renames the file to `*.struck` and sends SIGKILL. Exactly one process gets to do so.
+(the file loses its end first, as when the machine had written only a part); `whom`: "self" or "parent", which for
+a worker is the engine. The process that comes to the step renames the file to `*.struck` and sends SIGKILL. Exactly
+one process gets to do so.
 
 Naps are short: the Hub's clients wait for minutes between two tries.
 """
@@ -30,6 +31,8 @@ TORN = 9
 Call = Callable[..., Any]
 _passed: Counter[str] = Counter()
 _rename, _sleep = os.rename, time.sleep
+_engine = os.getppid()
+"""In a worker: it is a fork of a process that the engine started."""
 
 
 def _path(call: str, arguments: tuple[Any, ...]) -> str:
@@ -62,7 +65,7 @@ def _due(step: str) -> dict[str, Any] | None:
 
 
 def _kill(whom: str) -> None:
-    os.kill(os.getpid() if whom == "self" else os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid() if whom == "self" else _engine, signal.SIGKILL)
 
 
 def _struck(name: str, call: Call) -> Call:

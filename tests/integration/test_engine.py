@@ -16,7 +16,7 @@ import pytest
 import coordinator
 from coordinator.engine.executors.local import LocalExecutor
 from coordinator.worker.spec import SourceSpec, WorkerSpec
-from tests.clones import Repository
+from tests.clones import Repository, eventually
 
 BIG = '"x" * 2_000'
 Make = Callable[[], Repository]
@@ -378,11 +378,14 @@ def test_an_engine_that_waits_uses_no_processor(repository: Repository) -> None:
     run.child.kill()
 
 
+@pytest.mark.parametrize("forked", [True, False])
 @pytest.mark.parametrize("times", [6, pytest.param(50, marks=pytest.mark.slow)])
-def test_workers_leave_nothing_open_and_no_zombie(tmp_path: Path, times: int) -> None:
+def test_workers_leave_nothing_open_and_no_zombie(tmp_path: Path, times: int, forked: bool) -> None:
     (tmp_path / "tracks").mkdir()
     spec = WorkerSpec("alpha", str(tmp_path / "tracks"), [], SourceSpec("dir", "d", str(tmp_path)), str(tmp_path / "s"))
     executor = LocalExecutor()
+    if forked:
+        assert eventually(executor.ready, 20)
     counts = []
     for number in range(times):
         worker = executor.start(spec, str(tmp_path / "log"))
@@ -400,3 +403,4 @@ def test_workers_leave_nothing_open_and_no_zombie(tmp_path: Path, times: int) ->
         assert not Path(f"/proc/{pid}").exists()
         counts.append(len(os.listdir("/proc/self/fd")))
     assert counts[-1] == counts[0]
+    executor.close()

@@ -102,13 +102,14 @@ class Bench:
             self.journal, [lambda event, state, at: self.events.append((at, event))], time.monotonic
         )
         limits = Limits(STALL, 2, root / "logs")
-        executor = LocalExecutor()
-        self.supervisor = Supervisor(executor, self.recorder, RestartPolicy("never"), limits, time.monotonic)
+        self.executor = LocalExecutor()
+        self.supervisor = Supervisor(self.executor, self.recorder, RestartPolicy("never"), limits, time.monotonic)
 
     def __enter__(self) -> Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.executor.close()
         self.supervisor.selector.close()
         self.journal.close()
 

@@ -69,7 +69,7 @@ def look(engine: psutil.Process, at: float) -> Look | None:
     """None where a process went away in the middle of it."""
     with suppress(psutil.Error):
         children = engine.children(recursive=True)
-        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        workers = [child for child in children if child.ppid() != engine.pid and "serve(" in " ".join(child.cmdline())]
         memory = engine.memory_full_info()
         return Look(
             at,

@@ -235,3 +235,18 @@ def test_the_shipped_file_loads_and_says_the_defaults() -> None:
     config = load(paths, {})
     assert (config.run, config.restart, config.publish) == (Config().run, Config().restart, Config().publish)
     assert ordered_loaders(paths, config)
+
+
+def test_a_loader_has_its_own_number_of_workers_or_its_tracks(paths: Paths) -> None:
+    text = "[run]\nworkers = 3\n[tracks.opal]\nworkers = 2\n[tracks.opal.bfcl]\nworkers = 4\nlimit = 5\n"
+    config = loaded(paths, text)
+    numbers = [config.loader_workers(*name) for name in (("opal", "bfcl"), ("opal", "acon"), ("topaz", "lmsys"))]
+    assert (numbers, config.slots()) == ([4, 2, 1], 3)
+    assert config.loader("opal", "bfcl").options == {"limit": 5}
+    assert config.loader("opal", "acon").options == {}
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "true", '"cores"', "1.5", "{}"])
+@pytest.mark.parametrize("table", ["tracks.opal", "tracks.opal.bfcl"])
+def test_workers_are_a_number(paths: Paths, table: str, value: str) -> None:
+    assert refused(paths, f"[{table}]\nworkers = {value}\n").startswith(f"{table}.workers = ")

@@ -22,6 +22,7 @@ class Lmsys(ChatLoader):
         repo="lmsys/lmsys-chat-1m",
         builder="parquet",
         files={"default-train": "data/train-*.parquet"},
+        strided=True,
         columns=("conversation", "openai_moderation"),
         optional=("conversation_id", "model", "language", "redacted"),
         licence="LicenseRef-LMSYS-Chat-1M",

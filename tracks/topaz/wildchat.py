@@ -23,6 +23,7 @@ class Wildchat(ChatLoader):
         repo="allenai/WildChat-1M",
         builder="parquet",
         files={"default-train": "data/train-*.parquet"},
+        strided=True,
         columns=("conversation", "toxic"),
         optional=("conversation_hash", "model", "language", "redacted", "openai_moderation"),
         licence="ODC-By-1.0",

@@ -48,5 +48,8 @@ class Worker(Protocol):
 class Executor(Protocol):
     """Starts workers."""
 
+    def ready(self) -> bool:
+        """Whether a worker can be started without waiting; to be asked again where not."""
+
     def start(self, spec: WorkerSpec, log: str) -> Worker:
         """A worker for `spec` that writes its output to `log`. Raises `OSError` where none can be started."""

@@ -1,4 +1,5 @@
-"""Workers as processes of this machine, by `multiprocess` with `spawn`: a fresh interpreter each.
+"""Workers as processes of this machine: forks of a server that has imported what they need, where that can be had,
+else by `multiprocess` with `spawn`, a fresh interpreter each.
 
 Only text goes to the child and only lines of JSON come back, bounded in size; an overlong line is cut, not kept.
 What it prints comes by a pipe as well, and is written to its log without credentials, to the last word of a worker
@@ -11,7 +12,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from typing import Any
 import multiprocess
 from multiprocess import resource_tracker
 
+from ...worker.memory import oom_kills
 from ...worker.process import HOLD, STOP, enter
 from ...worker.spec import WorkerSpec
+from .forking import ForkServer, Unforkable, available
 from .output import keep_output
 
 MAX_LINE = 2**20
@@ -53,6 +56,7 @@ PASSED_PREFIXES = ("HF_", "HUGGING_FACE_", "XDG_", "PYTHON", "OPENBLAS_", "COVER
 """What of the environment a worker sees: a loader's code has no business with the rest."""
 SETTINGS = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # Arrow's, which starts one when it is imported
     "MALLOC_ARENA_MAX": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -61,22 +65,38 @@ SETTINGS = {
 
 
 class LocalExecutor:
-    """Starts one process a worker."""
+    """Starts one process a worker. `modules`: what workers will need, imported once for all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: Sequence[str] = ()) -> None:
         self._context: Any = multiprocess.get_context("spawn")
-        resource_tracker.ensure_running()  # else the first worker starts it, and that lets interrupts through
+        self._modules = modules
+        self._forks = available()
+        self._server: ForkServer | None = None
+
+    def ready(self) -> bool:
+        """See `Executor.ready`. The first call starts the server, as does one after it was lost."""
+        if not self._forks:
+            return True
+        if self._server is None or self._server.lost:
+            self._server = self._new_server()
+        if self._server is not None and (not self._server.settled() or self._server.lost):
+            return False
+        self._forks = self._server is not None and self._server.ready
+        return True
+
+    def _new_server(self) -> ForkServer | None:
+        with suppress(OSError):  # where no process can be started, the worker's own start will tell
+            return ForkServer(str(PACKAGE), worker_environment(dict(os.environ)), self._modules)
+        return None
 
     def start(self, spec: WorkerSpec, log: str) -> LocalWorker:
         """See `Executor.start`."""
         heard, talk = self._context.Pipe(duplex=False)
         hear, told = self._context.Pipe(duplex=False)
         printed, out = self._context.Pipe(duplex=False)
-        order = {"spec": spec.encode(), "engine": os.getpid(), "package": str(PACKAGE)}
-        process = self._context.Process(target=enter, args=(json.dumps(order), talk, hear, out), name=spec.track)
+        order = {"spec": spec.encode(), "package": str(PACKAGE)}
         try:
-            with _as_a_worker_sees_it():
-                process.start()
+            process = self._process(order, (talk, hear, out))
         except BaseException:
             for near in (heard, told, printed):
                 near.close()
@@ -85,6 +105,24 @@ class LocalExecutor:
             for far in (talk, hear, out):
                 far.close()
         return LocalWorker(process, heard, told, keep_output(printed, Path(log)))
+
+    def _process(self, order: dict[str, Any], pipes: tuple[Any, Any, Any]) -> Any:
+        if self._forks and self._server is not None:
+            try:
+                return self._server.fork(order, [pipe.fileno() for pipe in pipes])
+            except Unforkable:
+                self._forks = False
+        resource_tracker.ensure_running()  # else the first worker starts it, and that lets interrupts through
+        text = json.dumps({**order, "parent": os.getpid()})
+        process = self._context.Process(target=enter, args=(text, *pipes))
+        with _as_a_worker_sees_it():
+            process.start()
+        return process
+
+    def close(self) -> None:
+        """End the server; workers that are left end with it."""
+        if self._server is not None:
+            self._server.close()
 
 
 @contextmanager
@@ -184,12 +222,3 @@ class LocalWorker:
         self._told.close()
         if self._process.exitcode is not None:
             self._process.close()
-
-
-def oom_kills() -> int:
-    """How many processes of this machine the kernel has ended for want of memory; 0 where it does not tell."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))

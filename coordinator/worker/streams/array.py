@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from ...contract import Row
 from ..failures import REMEDIES, SourceError
-from .base import MAX_ROW_BYTES, Batch, SourceFile, Unreadable, parse_row
+from .base import MAX_ROW_BYTES, Batch, Pieces, SourceFile
 from .packed import open_text
 from .splitter import Splitter
 
@@ -38,18 +37,18 @@ class ArrayStream:
     def _file(self, index: int, place: dict[str, Any]) -> Generator[Batch, None, int]:
         """Batches of one file; returns the number of its split's next row."""
         file, done, number = self.files[index], int(place["item"]), int(place["number"])
-        rows: list[Row | Unreadable] = []
+        rows = Pieces(file.split, number)
         state = {"file": index, "item": done, "number": number}
         try:
             for position, (data, size) in enumerate(self._items(file)):
                 if position < done:
                     self.replayed += 1
                     continue
-                rows.append(parse_row(data, size, file.split, number))
+                rows.pieces.append((data, size))
                 number += 1
                 if len(rows) == BATCH_ROWS:
                     yield Batch(rows, state)
-                    rows = []
+                    rows = Pieces(file.split, number)
                     state = {"file": index, "item": position + 1, "number": number}
         except SourceError:
             if rows:

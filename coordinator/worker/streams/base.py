@@ -35,6 +35,8 @@ class Resolved:
     files: list[SourceFile]
     companions: dict[str, list[SourceFile]]
     warnings: list[str] = field(default_factory=list)
+    rows: int | None = None
+    """Rows of the files, where that is known beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,33 @@ class Cursor(NamedTuple):
     taken: int
 
 
+class Raw(Protocol):
+    """Rows as a file gives them: cheap to read and to send on, not yet parsed."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def parse(self) -> list[Row | Unreadable]:
+        """The rows."""
+
+    def packed(self) -> tuple[dict[str, Any], bytes]:
+        """As JSON values and bytes, for another process; `kind` says what they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some rows in order. `state` is the reader's position before the first of them, as JSON values."""
 
-    rows: list[Row | Unreadable]
+    source: list[Row | Unreadable] | Raw
     state: dict[str, Any] | None
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def rows(self) -> list[Row | Unreadable]:
+        """The rows; where they come from a file they are parsed now, and each time."""
+        return self.source if isinstance(self.source, list) else self.source.parse()
 
 
 class Stream(Protocol):
@@ -88,6 +111,37 @@ def make_row(values: dict[str, Any], split: str, number: int) -> Row:
     row.split = split
     row.number = number
     return row
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Rows of a JSON file: each one's bytes, as far as they are held, and its size. `number` is the first one's."""
+
+    split: str
+    number: int
+    pieces: list[tuple[bytes, int]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def parse(self) -> list[Row | Unreadable]:
+        """See `Raw.parse`."""
+        return [parse_row(*piece, self.split, self.number + at) for at, piece in enumerate(self.pieces)]
+
+    def packed(self) -> tuple[dict[str, Any], bytes]:
+        """See `Raw.packed`."""
+        sizes = [(len(data), size) for data, size in self.pieces]
+        header = {"kind": "pieces", "split": self.split, "number": self.number, "sizes": sizes}
+        return header, b"".join(data for data, _ in self.pieces)
+
+    @staticmethod
+    def unpacked(header: dict[str, Any], data: bytes) -> Pieces:
+        """What `packed` gave."""
+        found, at = Pieces(header["split"], header["number"]), 0
+        for length, size in header["sizes"]:
+            found.pieces.append((data[at : at + length], size))
+            at += length
+        return found
 
 
 def parse_row(data: bytes, size: int, split: str, number: int) -> Row | Unreadable:

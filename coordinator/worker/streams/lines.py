@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO
 
-from ...contract import Row
 from ..failures import REMEDIES, SourceError
-from .base import BOM, ENDLESS, MAX_ROW_BYTES, Batch, SourceFile, Unreadable, parse_row
+from .base import BOM, ENDLESS, MAX_ROW_BYTES, Batch, Pieces, SourceFile
 from .packed import is_packed, open_text
 
 BATCH_ROWS = 256
@@ -20,9 +19,9 @@ BATCH_BYTES = 2**20
 class LineStream:
     """Rows of line files, in order. State: file index, byte offset (of the text), row number within the split."""
 
-    def __init__(self, files: list[SourceFile]) -> None:
+    def __init__(self, files: list[SourceFile], rows: int | None = None) -> None:
         self.files = files
-        self.rows_total: int | None = None
+        self.rows_total = rows
         self.bytes_read = 0
         self.replayed = 0
 
@@ -39,7 +38,7 @@ class LineStream:
         with open_text(file) as text:
             self._go_to(text, file, place["offset"])
             while True:
-                state, rows = dict(place), list[Row | Unreadable]()
+                state, rows = dict(place), Pieces(file.split, place["number"])
                 try:
                     self._fill(rows, text, file, place)
                 except SourceError:
@@ -62,7 +61,7 @@ class LineStream:
             offset -= size
             self.replayed += bool(line.strip())
 
-    def _fill(self, rows: list[Row | Unreadable], text: BinaryIO, file: SourceFile, place: dict[str, Any]) -> None:
+    def _fill(self, rows: Pieces, text: BinaryIO, file: SourceFile, place: dict[str, Any]) -> None:
         """Rows of about one batch, from `place` on."""
         end = place["offset"] + BATCH_BYTES
         while len(rows) < BATCH_ROWS and place["offset"] < end:
@@ -74,7 +73,7 @@ class LineStream:
                 line = line.removeprefix(BOM)
             place["offset"] += size
             if line.strip():
-                rows.append(parse_row(line, len(line) + beyond, file.split, place["number"]))
+                rows.pieces.append((line, len(line) + beyond))
                 place["number"] += 1
 
     def _read_line(self, text: BinaryIO, path: str) -> tuple[bytes, int]:

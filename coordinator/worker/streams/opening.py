@@ -16,12 +16,13 @@ from .lines import LineStream
 def open_stream(source: HubSource, resolved: Resolved) -> Stream:
     """The stream of a source's files. Raises `SourceError` where they are not what the source declares."""
     if source.builder == "lines":
-        return LineStream(resolved.files)
+        return LineStream(resolved.files, resolved.rows)
     if source.builder == "array":
         return ArrayStream(resolved.files, source.item)
     from .parquet import ParquetStream
+    from .strided import StridedParquet
 
-    stream = ParquetStream(resolved.files, source)
+    stream = (StridedParquet if source.strided else ParquetStream)(resolved.files, source)
     stream.open()
     return stream
 

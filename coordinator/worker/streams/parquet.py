@@ -9,10 +9,14 @@ hang the process in Arrow's thread pool.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from datasets import Features
+from datasets.data_files import DataFilesDict, DataFilesList
+from datasets.packaged_modules.parquet.parquet import Parquet
 
 from ...contract import HubSource, Row
 from ..failures import REMEDIES, SourceError
@@ -66,7 +70,7 @@ class ParquetStream:
         try:
             with telling(self._place(index)):
                 for table in tables:
-                    yield Batch(_rows(table, file.split, number), state)
+                    yield Batch(Table(file.split, number, table), state)
                     number += table.num_rows
                     self.bytes_read += int(bytes_a_row * table.num_rows)
                     state = {"file": index, "reader": dataset.state_dict(), "number": number}
@@ -76,10 +80,6 @@ class ParquetStream:
 
     def _dataset(self, index: int) -> Any:
         """The file as `datasets` streams it. Its builder is given the file itself: `load_dataset` takes patterns."""
-        from datasets import Features
-        from datasets.data_files import DataFilesDict, DataFilesList
-        from datasets.packaged_modules.parquet.parquet import Parquet
-
         file, footer = self.files[index], self._footer(index)
         if "::" in file.url:
             sentence = f"{self._place(index)}: `datasets` cannot read a file with :: in its name"
@@ -125,6 +125,35 @@ class ParquetStream:
             with telling(self._place(index)), open_file(file) as raw:
                 self._footers[index] = pq.ParquetFile(raw).metadata
         return self._footers[index]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a parquet file, in Arrow's columns. `number` is the first one's."""
+
+    split: str
+    number: int
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def parse(self) -> list[Row | Unreadable]:
+        """See `Raw.parse`."""
+        return _rows(self.table, self.split, self.number)
+
+    def packed(self) -> tuple[dict[str, Any], bytes]:
+        """See `Raw.packed`."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.table.schema) as out:
+            out.write_table(self.table)
+        return {"kind": "table", "split": self.split, "number": self.number}, sink.getvalue().to_pybytes()
+
+    @staticmethod
+    def unpacked(header: dict[str, Any], data: bytes) -> Table:
+        """What `packed` gave."""
+        with pa.ipc.open_stream(data) as stream:
+            return Table(header["split"], header["number"], stream.read_all())
 
 
 def _rows(table: pa.Table, split: str, number: int) -> list[Row | Unreadable]:

@@ -34,14 +34,18 @@ class Root(Protocol):
         """The source's files. Raises `SourceError`."""
 
 
-def open_file(file: SourceFile) -> BinaryIO:
-    """The file for reading bytes, buffered, seekable. It and its reads raise `SourceError`."""
+def open_file(file: SourceFile, ahead: int | None = None) -> BinaryIO:
+    """The file for reading bytes, buffered, seekable. It and its reads raise `SourceError`.
+
+    `ahead`: bytes asked for beyond those that are wanted, if not as many as for reading a file from end to end.
+    """
     if not file.url.startswith("hf://"):
         with telling(file.path):
             return open(file.url, "rb", buffering=2**20)
     from .remote import RangeFileSystem
 
-    return cast(BinaryIO, io.BufferedReader(RangeFileSystem().open(file.url, "rb", size=file.size), 2**20))
+    opened = RangeFileSystem().open(file.url, "rb", size=file.size, block_size=ahead)
+    return cast(BinaryIO, io.BufferedReader(opened, ahead or 2**20))
 
 
 class FolderRoot:

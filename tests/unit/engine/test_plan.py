@@ -141,3 +141,13 @@ def test_sources(tmp_path: Path) -> None:
     assert demo_spec(tmp_path).key == "demo"
     with pytest.raises(PolecatsError, match="neither hub nor samples"):
         source_spec("absent", tmp_path)
+
+
+def test_a_loader_gets_no_more_processes_than_may_be_busy(paths: Paths) -> None:
+    paths.config.write_text("[run]\nworkers = 3\n[tracks.opal]\nworkers = 8\n[tracks.opal.bfcl]\nworkers = 2\n")
+    names = {"opal/acon": 0, "opal/bfcl": 0, "topaz/lmsys": 0}
+    specs = plan(paths).specs(names, fresh=False)
+    found = {loader.name: loader.workers for spec in specs for loader in spec.loaders}
+    assert found == {"acon": 3, "bfcl": 2, "lmsys": 1}
+    alone = make_plan(paths, load(paths, {}), HUB, Wanted(), inline=True).specs(names, fresh=False)
+    assert {loader.workers for spec in alone for loader in spec.loaders} == {1}

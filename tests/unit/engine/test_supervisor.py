@@ -295,6 +295,19 @@ def test_a_worker_that_cannot_be_started_is_tried_again_then_given_up(play: Play
     assert "temporarily unavailable" in failure.sentence
 
 
+def test_nothing_starts_before_the_executor_is_ready(play: Play) -> None:
+    stage = play("ab")
+    stage.executor.warm = False
+    stage.alive().die(1)
+    stage.step()
+    stage.step(100.0)
+    assert (stage.track(), len(stage.executor.workers)) == ("BACKOFF", 1)
+    stage.executor.warm = True
+    stage.step()
+    stage.work_through()
+    assert (stage.states(), len(stage.executor.workers)) == ("DONE DONE", 2)
+
+
 def test_a_fatal_track_comes_back_when_asked_and_has_all_its_tries_again(play: Play) -> None:
     stage = play("a", max=1)
     for _ in range(2):
@@ -548,6 +561,24 @@ def test_slots_are_respected_and_freed(play: Play) -> None:
     stage.alive("ruby").work_through()
     stage.step()
     assert [worker.track for worker in stage.executor.workers] == ["opal", "ruby", "topaz"]
+    stage.work_through()
+
+
+def test_a_track_takes_the_slots_of_its_shards(play: Play) -> None:
+    stage = play("a", slots=4, ruby="b", topaz="c", jasper="d")
+    stage.work_through()
+    begun = len(stage.executor.workers)
+    wanted = (("opal", "a", 3), ("ruby", "b", 2), ("topaz", "c", 1), ("jasper", "d", 99))
+    stage.supervisor.take(
+        WorkerSpec(track, "tracks", [LoaderSpec(name, workers=workers)], HUB, "state")
+        for track, name, workers in wanted
+    )
+    for running in (["opal", "topaz"], ["opal", "topaz", "ruby"], ["opal", "topaz", "ruby", "jasper"]):
+        stage.step()
+        assert [worker.track for worker in stage.executor.workers[begun:]] == running
+        for worker in stage.executor.workers:
+            if worker.code is None:
+                worker.work_through()
     stage.work_through()
 
 

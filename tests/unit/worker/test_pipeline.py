@@ -20,6 +20,7 @@ from coordinator.worker.failures import SourceError
 from coordinator.worker.parts import PartWriter, read_commits
 from coordinator.worker.pipeline import (
     COMMIT_SECONDS,
+    FIRST_COMMIT_SECONDS,
     Converter,
     Drive,
     TransformBug,
@@ -250,6 +251,11 @@ def test_a_cursor_of_longer_batches_still_counts_rows(run: Run) -> None:
 def test_time_makes_it_commit(run: Run) -> None:
     assert run(Rows(500), tick=COMMIT_SECONDS) == "done"
     assert len(read_commits(run.folder)[0]) == 6
+
+
+def test_the_first_commit_comes_early_and_the_next_at_their_time(run: Run) -> None:
+    assert run(Rows(1_000), tick=FIRST_COMMIT_SECONDS) == "done"
+    assert [commit.counts.read for commit in read_commits(run.folder)[0]] == [100, 1_000]
 
 
 def every(count: int, error: Exception) -> Act:

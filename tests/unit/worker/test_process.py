@@ -5,8 +5,9 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from coordinator.engine.executors.local import MAX_LINE, oom_kills, worker_environment
+from coordinator.engine.executors.local import MAX_LINE, worker_environment
 from coordinator.events import Counts, Event, Failure, LoaderFinished, LoaderOpening, LoaderWarned, encode
+from coordinator.worker.memory import oom_kills
 from coordinator.worker.process import LONGEST_SENTENCE, LONGEST_TRACEBACK, bounded
 
 LONG = "\x1b\U0001f43e" * 3_000_000

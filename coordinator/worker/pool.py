@@ -1,0 +1,259 @@
+"""The processes that convert one loader's rows side by side, in the order in which they are read.
+
+The worker reads, numbers and commits as it does without them; each batch goes, unparsed, to the shard that has least
+to do, and what became of its rows is taken up in the order of the batches. So bytes, cursors, caps and balance are
+the same with any number of shards, and a loader goes on with another number where it stopped. A shard that dies is
+the loader's failure `killed`; what is committed by then is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..events import Failure
+from . import frames
+from .failures import SourceError
+from .memory import oom_kills
+from .pipeline import Piece
+from .streams.base import Batch
+
+PACKAGE = Path(__file__).resolve().parents[2]
+BEGIN = "import sys; sys.path.insert(0, {!r}); from coordinator.worker.shard import main; main()"
+FLAGS = ("-u", "-P", "-c")
+"""What it prints goes out at once; the folder that it stands in is no place for modules."""
+DEPTH = 4
+"""Batches under way for each shard: enough that none waits for the reader."""
+PIPE_BYTES = 2**20
+HELD_BYTES = 2**24
+"""Of answers that a shard has given before their turn; it waits with more of them."""
+LAST_WAIT = 1.0
+"""Seconds for a shard that has closed its pipe to be gone by itself."""
+
+
+class ShardFailure(Exception):
+    """A shard has ended the loader; `failure` is how it tells it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.sentence)
+        self.failure = failure
+
+
+@dataclass(slots=True)
+class _Task:
+    """A batch under way: its rows from `place` on are not taken up, `answers` waits to be."""
+
+    batch: Batch
+    place: int
+    shard: _Shard
+    answers: deque[tuple[dict[str, Any], bytes]] = field(default_factory=deque)
+    done: bool = False
+
+
+class Pool:
+    """A worker's shards, started when they are first needed and kept for its next loader. Not to be used by threads."""
+
+    def __init__(self, tracks: Path, track: str) -> None:
+        self._tracks, self._track = tracks, track
+        self._shards: list[_Shard] = []
+        self._tasks: dict[int, _Task] = {}
+        self._next = 0
+
+    def take(self, size: int, order: dict[str, Any], companions: bytes = b"") -> None:
+        """Let `size` shards convert with another loader. Raises `SourceError` where they cannot be started."""
+        if len(self._shards) != size:
+            self.close()
+            self._start(size)
+        for shard in self._shards:
+            shard.say(frames.frame({"order": order}, companions))
+
+    def _start(self, size: int) -> None:
+        try:
+            for _ in range(size):
+                self._shards.append(_Shard(self._tracks, self._track))
+        except OSError as error:
+            sentence = f"no process can be started to convert its rows: {error.strerror or error}"
+            raise SourceError("killed", sentence, "It is tried again by policy; or lower its `workers`.") from error
+
+    @property
+    def pids(self) -> list[int]:
+        """The shards' process ids."""
+        return [shard.process.pid for shard in self._shards]
+
+    def convert(self, batches: Iterable[Batch], done: int) -> Iterator[Piece]:
+        """See `pipeline.Convert`. Raises `ShardFailure`, and `SourceError` for a shard that has died.
+
+        Shards that are at work when it is left are ended: nobody asks for what they would say.
+        """
+        waiting: deque[_Task] = deque()
+        broken: Exception | None = None
+        source = iter(batches)
+        try:
+            while broken is None:
+                try:
+                    batch = next(source)
+                except StopIteration:
+                    break
+                except Exception as error:  # what was read before it counts
+                    broken = error
+                    continue
+                if done < len(batch):
+                    waiting.append(self._give(batch, done))
+                done = max(0, done - len(batch))
+                yield from self._ready(waiting, DEPTH * len(self._shards))
+            yield from self._ready(waiting, 1)
+        finally:
+            if waiting:
+                self.close()
+        if broken is not None:
+            raise broken
+
+    def _give(self, batch: Batch, done: int) -> _Task:
+        shard = min(self._shards, key=lambda shard: shard.tasks)
+        number, self._next = self._next, self._next + 1
+        made = self._tasks[number] = _Task(batch, done, shard)
+        shard.tasks += 1
+        shard.say(frames.task(number, batch.source, done))
+        return made
+
+    def _ready(self, waiting: deque[_Task], most: int) -> Iterator[Piece]:
+        """What can be taken up in order; waits while `most` batches are under way."""
+        if waiting:
+            self._hear(waiting[0].shard, wait=False)
+        while waiting:
+            first = waiting[0]
+            while first.answers:
+                header, data = first.answers.popleft()
+                first.shard.held -= len(data)
+                yield self._piece(first, header, data)
+            if first.done:
+                waiting.popleft()
+            elif len(waiting) < most:
+                return
+            else:
+                self._hear(first.shard, wait=True)
+
+    def _piece(self, task: _Task, header: dict[str, Any], data: bytes) -> Piece:
+        if not header["ends"] and header["failure"]:
+            raise ShardFailure(Failure(**header["failure"]))
+        if header["failure"]:  # behind the rows that stand
+            task.answers.appendleft(({**header, "ends": []}, b""))
+        places = range(task.place, task.place + len(header["ends"]))
+        task.place = places.stop
+        return Piece(task.batch.state, places, frames.outcomes_of(header, data))
+
+    def _hear(self, due: _Shard, wait: bool) -> None:
+        """Move what can be moved on all pipes; with `wait`, until something could. It is `due`'s turn."""
+        answers = [shard.answers for shard in self._shards if shard is due or shard.held < HELD_BYTES]
+        orders = [shard.orders for shard in self._shards if shard.unsaid]
+        readable, writable, _ = select.select(answers, orders, [], None if wait else 0)
+        for shard in self._shards:
+            if shard.orders in writable:
+                shard.push()
+            if shard.answers in readable:
+                if not shard.pull():
+                    raise self._died(shard)
+                self._enter(shard)
+
+    def _enter(self, shard: _Shard) -> None:
+        for header, data in shard.heard():
+            task = self._tasks[header["task"]]
+            task.answers.append((header, data))
+            shard.held += len(data)
+            if header["last"]:
+                task.done = True
+                shard.tasks -= 1
+                del self._tasks[header["task"]]
+
+    def _died(self, shard: _Shard) -> SourceError:
+        code = shard.end(LAST_WAIT)
+        self._shards.remove(shard)
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        if code == -9 and oom_kills() > shard.oom_kills:
+            sentence = f"a process that converts its rows ended {how} while the kernel was out of memory"
+            return SourceError("out_of_memory", sentence, "Free memory or lower its `workers`, then restart it.")
+        sentence = f"a process that converts its rows ended {how} without a word"
+        return SourceError("killed", sentence, "It is tried again by policy; see worker.log.")
+
+    def close(self) -> None:
+        """End all shards: they hold nothing that counts."""
+        for shard in self._shards:
+            shard.end()
+        self._shards, self._tasks = [], {}
+
+
+class _Shard:
+    """One process and the two pipes to it, of which this side never waits on one alone."""
+
+    def __init__(self, tracks: Path, track: str) -> None:
+        read, self.orders = os.pipe()
+        self.answers, write = os.pipe()
+        command = [sys.executable, *FLAGS, BEGIN.format(str(PACKAGE)), str(read), str(write), str(os.getpid())]
+        self.oom_kills = oom_kills()
+        try:
+            command += [str(tracks), track]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(read, write))
+        except BaseException:
+            os.close(self.orders)
+            os.close(self.answers)
+            raise
+        finally:
+            os.close(read)
+            os.close(write)
+        for pipe in (self.orders, self.answers):
+            os.set_blocking(pipe, False)
+            _widen(pipe)
+        self.unsaid: deque[memoryview] = deque()
+        self.tasks = self.held = 0
+        self._rest = bytearray()
+
+    def say(self, frame: bytes) -> None:
+        """Send a frame, as far as it goes without waiting."""
+        self.unsaid.append(memoryview(frame))
+        self.push()
+
+    def push(self) -> None:
+        """Send what was not sent."""
+        with suppress(BlockingIOError, BrokenPipeError):  # one that has died is noticed where it is heard
+            while self.unsaid:
+                self.unsaid[0] = self.unsaid[0][os.write(self.orders, self.unsaid[0]) :]
+                if not self.unsaid[0]:
+                    self.unsaid.popleft()
+
+    def pull(self) -> bool:
+        """Take what has come; False at the end."""
+        chunk = os.read(self.answers, PIPE_BYTES)
+        self._rest += chunk
+        return bool(chunk)
+
+    def heard(self) -> Iterator[tuple[dict[str, Any], bytes]]:
+        """The whole frames that have come."""
+        while len(self._rest) >= frames.HEAD and len(self._rest) >= (size := frames.length(self._rest)):
+            yield frames.opened(self._rest[:size])
+            del self._rest[:size]
+
+    def end(self, patience: float = 0.0) -> int:
+        """Kill it if it lives after so many seconds; returns its exit code."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        self.process.kill()
+        code = self.process.wait()
+        os.close(self.orders)
+        os.close(self.answers)
+        return code
+
+
+def _widen(pipe: int) -> None:
+    """Make room for a batch in a pipe, where the system lets us."""
+    with suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
