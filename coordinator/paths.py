@@ -13,6 +13,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """Legal track and loader names: they become folders, branches and module names."""
 TIER_OF = {"amber": 2, "garnet": 3}
 """The tracks that read a Tier I file instead of a source; all others are Tier I."""
+ROMAN = {1: "I", 2: "II", 3: "III"}
+"""Tiers as rows and people name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Paths:
         return self.state / "last.json"
 
     def source_state(self, source_key: str) -> Path:
-        """State of what was read from one source (`hub`, `samples`, `demo`, `dir-<hash>`)."""
+        """State of what was read from one source (`hub`, `samples`, `demo`, `dir-<hash>`, `tier2-<hash>`)."""
         return self.state / source_key
 
     def loader_state(self, source_key: str, track: str, loader: str) -> Path:
@@ -101,9 +103,13 @@ def _is_root(folder: Path) -> bool:
 
 def track_names(tracks: Path, tier: int = 1) -> list[str]:
     """Tracks of a tier below `tracks`, by name, without importing anything."""
+    return [name for name in all_track_names(tracks) if TIER_OF.get(name, 1) == tier]
+
+
+def all_track_names(tracks: Path) -> list[str]:
+    """Tracks of every tier."""
     folders = [entry for entry in tracks.iterdir() if entry.is_dir()] if tracks.is_dir() else []
-    names = sorted(entry.name for entry in folders if NAME.fullmatch(entry.name) and entry.name[0] != "_")
-    return [name for name in names if TIER_OF.get(name, 1) == tier]
+    return sorted(entry.name for entry in folders if NAME.fullmatch(entry.name) and entry.name[0] != "_")
 
 
 def loader_names(tracks: Path, track: str) -> list[str]:

@@ -47,8 +47,8 @@ Source = Annotated[
     str | None,
     typer.Option(
         "--source",
-        metavar="hub|samples|DIR",
-        help="Where rows come from; DIR is laid out like the Hub, org/name/files.",
+        metavar="hub|samples|DIR|FILE",
+        help="Where rows come from; DIR is laid out like the Hub, org/name/files. Of a tier: the Tier I file.",
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="The file to write.")]
@@ -63,21 +63,27 @@ Plain = Annotated[bool, typer.Option("--plain", help="Lines on stderr instead of
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs.")]
 Inline = Annotated[bool, typer.Option("--inline", help="All tracks in this process, one after another, no worktrees.")]
 Linger = Annotated[bool, typer.Option("--linger", hidden=True, help="Serve on while a screen watches.")]
+Tier = Annotated[int | None, typer.Option("--tier", min=1, max=3, help="1: from sources; 2, 3: from the Tier I file.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of Tiers II and III, over config.toml's.")]
 NoMerge = Annotated[bool, typer.Option("--no-merge", help="Do not merge at the end.")]
 
 
 @app.command()
 def run(
+    tier: Tier = 1,
     track: Annotated[
         list[str] | None, typer.Option("--track", help="Only this track (may stand several times).")
     ] = None,
     exclude_track: Annotated[list[str] | None, typer.Option("--exclude-track", help="Not this track.")] = None,
     loader: Annotated[list[str] | None, typer.Option("--loader", help="Only this loader, or track/loader.")] = None,
-    target: Annotated[int | None, typer.Option("--target", min=0, help="Rows wanted in the file; 0: all.")] = None,
+    target: Annotated[
+        int | None, typer.Option("--target", min=0, help="Rows wanted in the file (of a tier: negatives); 0: all.")
+    ] = None,
     max_samples: Annotated[
         int | None, typer.Option("--max-samples", min=0, help="Samples a loader at most; 0: all.")
     ] = None,
     sample_mode: Annotated[bool, typer.Option("--sample-mode", help="The same as --target 1000.")] = False,
+    seed: Seed = None,
     source: Source = None,
     output: Output = None,
     fresh: Annotated[
@@ -96,8 +102,7 @@ def run(
     from .context import context
     from .running import Manner, execute
 
-    here = context(inline)
-    _on_screen(here, plain or json or inline or linger)
+    here = context(inline, tier)
     wanted = Wanted(
         track or (),
         exclude_track or (),
@@ -105,8 +110,11 @@ def run(
         max_samples,
         1_000 if sample_mode and target is None else target,
         fresh,
+        here.tier,
+        seed,
     )
     plan = make_plan(here.paths, here.config, here.source(source), wanted, inline)
+    _on_screen(here, plain or json or inline or linger)
     order = _order(here, plan.source, output, replace, redistributable)
     raise typer.Exit(execute(here, plan, order, Manner(plain, json, here.config.run.merge and not no_merge, linger)))
 
@@ -151,13 +159,28 @@ def merge(
     stale: Annotated[bool, typer.Option("--stale", help="Take rows of loaders that were edited since, too.")] = False,
     json: Json = False,
     progress: Annotated[bool, typer.Option("--progress", help="A JSON line on stdout for each part written.")] = False,
+    tier: Tier = None,
+    target: Annotated[int | None, typer.Option("--target", min=0, help="Negatives wanted in a tier's file.")] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option("--accept", metavar="GATE", help="Live with a tier's gate that is not green.")
+    ] = None,
+    why: Annotated[str, typer.Option("--why", help="The reason; it goes into the manifest.")] = "",
 ) -> None:
-    """Merge what is committed into one validated file; also while a run goes on."""
+    """Merge what is committed into one validated file; also while a run goes on. By default the last run's tier."""
     from . import publishing
     from .context import context
 
-    here = context(inline=None)
+    here = context(inline=None, tier=tier)
     last = here.last_run()
+    last = last if last is not None and last.tier == here.tier else None
+    if here.tier > 1:
+        from .merging import merge_tier
+
+        file = last.source.folder if last is not None and source is None else source
+        order = _order(here, here.source(file), output, replace, redistributable, stale)
+        if target is None:
+            target = last.target if last is not None else here.config.run.target
+        raise typer.Exit(merge_tier(here, order, target, accept or [], why, json, dry_run))
     spec = here.source(source) if source is not None or last is None else last.source
     quotas = last.quotas if last and last.source.key == spec.key else None
     order = _order(here, spec, output, replace, redistributable, stale, leave_out_damaged, quotas)
@@ -179,12 +202,33 @@ def merge(
 @app.command()
 def validate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A published file.")],
+    tier1: Annotated[
+        Path | None, typer.Option("--tier1", metavar="FILE", help="The parents of a tier's rows, if not beside it.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Audit a published file line by line, independent of how it was made."""
+    """Audit a published file line by line, independent of how it was made; a tier's edits are replayed, too."""
     from .auditing import audit
 
-    raise typer.Exit(audit(file, json))
+    raise typer.Exit(audit(file, json, tier1))
+
+
+@app.command()
+def gates(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of Tier II or III, or the draft of one.")],
+    tier1: Annotated[
+        Path | None, typer.Option("--tier1", metavar="FILE", help="Its parents; by default what its manifest names.")
+    ] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option("--accept", metavar="GATE", help="Live with this gate's verdict on these bytes.")
+    ] = None,
+    why: Annotated[str, typer.Option("--why", help="The reason; it goes into the manifest.")] = "",
+    json: Json = False,
+) -> None:
+    """Say what a tier's file proves: figure, bound and verdict of each gate, and the features behind what is red."""
+    from .gating import gates as judge
+
+    raise typer.Exit(judge(file, accept or [], why, json, tier1))
 
 
 @app.command()
@@ -194,6 +238,7 @@ def check(
     rows: Annotated[int, typer.Option("--rows", min=1, help="Rows to look at.")] = 20,
     inline: Annotated[bool, typer.Option("--inline", help="The main checkout's code, not the worktree's.")] = False,
     row: Annotated[str | None, typer.Option("--row", metavar="SPLIT-N", help="Only this row.")] = None,
+    seed: Seed = None,
     json: Json = False,
 ) -> None:
     """Run loaders on a few rows in this process and show what becomes of each; writes nothing."""
@@ -202,7 +247,7 @@ def check(
 
     here = context(inline)
     limit = rows if row is None else sys.maxsize
-    raise typer.Exit(inspecting.check(here, target, here.source(source), limit, row, json))
+    raise typer.Exit(inspecting.check(here, target, source, limit, row, seed, json))
 
 
 @app.command()
@@ -290,9 +335,11 @@ def init() -> None:
 
 def _on_screen(here: Context, headless: bool) -> None:
     """On a terminal the same command runs as an engine of its own, and the screen shows it; then this one ends."""
+    if headless:
+        return
     from .screening import on_terminal, watched
 
-    if not headless and on_terminal():
+    if on_terminal():
         raise typer.Exit(watched(here.paths, sys.argv[1:]))
 
 
@@ -325,6 +372,8 @@ def _order(
     from ..publish.inputs import Choice
     from .publishing import Order
 
+    if here.tier > 1 and redistributable:
+        raise PolecatsError("A tier holds what its Tier I file holds: make that with --redistributable.")
     choice = Choice(stale, here.config.publish.evaluation_only, redistributable)
     return Order(source, here.output(output), choice, quotas, replace, leave_out_damaged)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from ..engine.recorder import harmless
 from ..errors import ExitCode, PolecatsError
-from ..gates import Gate, Report, Verdict, record, verdicts
+from ..gates import Bound, Gate, Report, Verdict, record, verdicts
 from ..headless.table import console
 
 _STYLES = {Verdict.GREEN: "green", Verdict.RED: "bold red", Verdict.COULD_NOT_RUN: "yellow"}
@@ -26,9 +27,7 @@ def gates(file: Path, accept: list[str], why: str, as_json: bool, tier1: Path | 
 
     `accept` names gates whose verdict is lived with because of `why`; that goes into the manifest beside the file.
     """
-    if accept and not why.strip():
-        raise PolecatsError('An exception needs its reason: --accept GATE --why "...".')
-    accepted = dict.fromkeys(accept, why.strip())
+    accepted = exceptions(accept, why)
     report = verdicts(file, tier1, accepted)
     if accepted:
         record(file, report)
@@ -39,14 +38,25 @@ def gates(file: Path, accept: list[str], why: str, as_json: bool, tier1: Path | 
     return ExitCode.OK if report.passed else ExitCode.REFUSED
 
 
+def exceptions(accept: Sequence[str], why: str) -> dict[str, str]:
+    """The reason for each gate that is accepted. Raises `PolecatsError` where there is none."""
+    if accept and not why.strip():
+        raise PolecatsError('An exception needs its reason: --accept GATE --why "...".')
+    return dict.fromkeys(accept, why.strip())
+
+
 def as_values(report: Report) -> dict[str, Any]:
     """The report as JSON values."""
     return {**asdict(report), "gates": [_values(gate) for gate in report.gates], "passed": report.passed}
 
 
 def _values(gate: Gate) -> dict[str, Any]:
-    ends = [end if isfinite(end) else None for end in (gate.bound.low, gate.bound.high)]
-    return {**asdict(gate), "bound": {"low": ends[0], "high": ends[1]}}
+    return {**asdict(gate), "bound": bound_values(gate.bound)}
+
+
+def bound_values(bound: Bound) -> dict[str, float | None]:
+    """A bound as JSON values; an open end is null."""
+    return {name: end if isfinite(end) else None for name, end in (("low", bound.low), ("high", bound.high))}
 
 
 def _print(file: Path, report: Report) -> None:

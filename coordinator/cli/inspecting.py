@@ -6,27 +6,30 @@ import json
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import typer
 from filelock import FileLock, Timeout
 
-from ..contract import JoinedLoader, Reject, Skip
+from ..contract import HubSource, JoinedLoader, Reject, Skip
 from ..contract.build import Identity
 from ..engine import journal
-from ..engine.plan import Name, select
+from ..engine.plan import Name, select, source_spec
 from ..engine.recorder import clean, harmless
-from ..engine.state import LoaderStatus, RunState, replay
+from ..engine.state import LoaderStatus, RunState
+from ..engine.state import replay as replayed
 from ..errors import ExitCode, PolecatsError
-from ..paths import Paths
+from ..paths import TIER_OF, Paths
 from ..publish.quarantine import rejected_rows
 from ..redaction import redacted
-from ..worker import discovery
+from ..worker import corrupting, discovery
+from ..worker.corrupting import converter_of
 from ..worker.failures import failure_of
-from ..worker.pipeline import Converter, TransformBug
+from ..worker.pipeline import TransformBug
 from ..worker.spec import SourceSpec
-from ..worker.streams.base import Batch
+from ..worker.streams.base import Batch, Resolved
 from ..worker.streams.opening import open_stream, read_companions
 from ..worker.streams.roots import FolderRoot, HubRoot
 from .context import Context
@@ -40,7 +43,7 @@ def last_state(paths: Paths) -> RunState:
     folder = journal.latest_run(paths)
     if folder is None:
         raise PolecatsError("No run yet in this repository. Start one with: polecats run", ExitCode.NOTHING)
-    return replay((at, clean(event)) for at, event in journal.read(folder / journal.JOURNAL))
+    return replayed((at, clean(event)) for at, event in journal.read(folder / journal.JOURNAL))
 
 
 def show_status(context: Context, as_json: bool) -> None:
@@ -71,7 +74,7 @@ def _unended(paths: Paths) -> str:
 def show_failures(context: Context, target: str | None, as_json: bool) -> ExitCode:
     """Failures and rejected rows of the last run, by reason, with rows; exit code 1 if there are any."""
     state = last_state(context.paths)
-    names = [f"{track}/{loader}" for track, loader in (select(context.loaders, target) if target else context.loaders)]
+    names = [f"{track}/{loader}" for track, loader in _named(context, target)]
     last = context.last_run()
     source = last.source if last else context.source(None)
     found = [_failure_of(context.paths, source, name, state.loaders[name]) for name in names if name in state.loaders]
@@ -86,6 +89,10 @@ def show_failures(context: Context, target: str | None, as_json: bool) -> ExitCo
     return ExitCode.SOME_FAILED if found else ExitCode.OK
 
 
+def _named(context: Context, target: str | None) -> list[Name]:
+    return select(context.every_loader, target) if target else context.every_loader
+
+
 def _failure_of(paths: Paths, source: SourceSpec, name: str, status: LoaderStatus) -> dict[str, Any]:
     folder = paths.loader_state(source.key, *name.split("/"))
     samples: dict[str, list[dict[str, Any]]] = {}
@@ -93,14 +100,13 @@ def _failure_of(paths: Paths, source: SourceSpec, name: str, status: LoaderStatu
         rows = samples.setdefault(record["code"], [])
         if len(rows) < SAMPLES_SHOWN:
             rows.append(record)
-    place = source.folder if source.kind in ("dir", "demo") else source.kind
     return {
         "loader": name,
         "failure": asdict(status.failure) if status.failure else None,
         "rejected": dict(status.counts.rejected),
         "skipped": dict(status.counts.skipped),
         "samples": samples,
-        "reproduce": f"polecats check {name} --source {place}",
+        "reproduce": f"polecats check {name} --source {source.place}",
     }
 
 
@@ -122,15 +128,32 @@ def _print_failure(item: dict[str, Any]) -> None:
             typer.echo(f"      see: {item['reproduce']} --row {row['split']}-{row['number']}")
 
 
-def check(context: Context, target: str, source: SourceSpec, rows: int, row: str | None, as_json: bool) -> ExitCode:
-    """Run loaders on a few rows in this process and show what becomes of each; nothing is written."""
-    discovery.install(context.paths.tracks)
+def check(
+    context: Context, target: str, text: str | None, rows: int, row: str | None, seed: int | None, as_json: bool
+) -> ExitCode:
+    """Run loaders on a few rows in this process and show what becomes of each; nothing is written.
+
+    `text` names the source, `seed` goes over config.toml's.
+    """
+    names = select(context.every_loader, target)
+    context = replace(context, tier=TIER_OF.get(names[0][0], 1))
+    source = source_spec(text, Path.cwd()) if text == "samples" else context.source(text)
+    look = _Look(source, rows, row, context.config.run.seed if seed is None else seed, as_json)
     if source.kind == "hub":
         _keep_to_limits(context.config.run.longest_wait)
-    bad = [
-        name for name in select(context.loaders, target) if not _check_one(context, name, source, rows, row, as_json)
-    ]
+    bad = [name for name in names if not _check_one(context, name, look)]
     return ExitCode.SOME_FAILED if bad else ExitCode.OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What of a source is shown, and how."""
+
+    source: SourceSpec
+    rows: int
+    row: str | None
+    seed: int
+    as_json: bool
 
 
 def _keep_to_limits(longest: float) -> None:
@@ -144,20 +167,20 @@ def _keep_to_limits(longest: float) -> None:
     govern(gate)
 
 
-def _check_one(context: Context, name: Name, source: SourceSpec, rows: int, row: str | None, as_json: bool) -> bool:
+def _check_one(context: Context, name: Name, look: _Look) -> bool:
     """Show one loader; whether every row shown was accepted or skipped."""
     track, loader = name
     shown = good = 0
     discovery.install(context.checkout(track))
-    if not as_json:
-        typer.echo(f"{context.checkout(track) / track / loader}.py on {source.kind}", err=True)
+    if not look.as_json:
+        typer.echo(f"{context.checkout(track) / track / loader}.py on {look.source.kind}", err=True)
     try:
-        for position, outcome in _outcomes(context, name, source, row):
-            if shown >= rows:
+        for position, outcome in _outcomes(context, name, look):
+            if shown >= look.rows:
                 break
             shown += 1
             good += not isinstance(outcome, Reject)
-            _print_outcome(f"{track}/{loader}", position, outcome, as_json)
+            _print_outcome(f"{track}/{loader}", position, outcome, look.as_json)
     except (PolecatsError, BrokenPipeError):
         raise
     except (
@@ -167,36 +190,46 @@ def _check_one(context: Context, name: Name, source: SourceSpec, rows: int, row:
         cause = error.__cause__ if isinstance(error, TransformBug) and error.__cause__ else error
         at = error.row if isinstance(error, TransformBug) else ""
         failure = failure_of(cause, context.checkout(track), f"polecats check {track}/{loader}", at)
-        if as_json:
+        if look.as_json:
             typer.echo(json.dumps({"loader": f"{track}/{loader}", "failure": asdict(failure)}))
         else:
             typer.echo(_shown(failure.traceback), err=True)
             typer.echo(f"{track}/{loader}: {failure.failure_class}: {_shown(failure.sentence)}. {failure.remedy}")
         return False
-    if row is not None and not shown:
-        raise PolecatsError(f"{track}/{loader} has no row {row}.")
-    if not as_json:
+    if look.row is not None and not shown:
+        raise PolecatsError(f"{track}/{loader} has no row {look.row}.")
+    if not look.as_json:
         typer.echo(f"{track}/{loader}: {shown} rows shown, {shown - good} rejected.", err=True)
     return shown == good
 
 
-def _outcomes(context: Context, name: Name, source: SourceSpec, row: str | None) -> Iterator[tuple[str, Any]]:
+def _outcomes(context: Context, name: Name, look: _Look) -> Iterator[tuple[str, Any]]:
     track, loader = name
     found = discovery.find(context.checkout(track), track, loader, context.config.loader(track, loader).options)
     if not found.declared:
         raise PolecatsError(f"{track}/{loader} brings its own load(); check works on loaders with a source.")
-    declared = found.loader.source
-    folder = source.root_folder(context.checkout(track), track)
-    resolved = (HubRoot() if source.kind == "hub" else FolderRoot(folder)).resolve(declared)
+    declared, resolved = _resolved(context, track, found, look.source)
     for warning in resolved.warnings:
         typer.echo(f"note: {warning}", err=True)
     side = found.loader.prepare(read_companions(resolved)) if isinstance(found.loader, JoinedLoader) else None
-    identity = Identity(declared.repo, loader, found.loader.category, found.loader.label, declared.unique_ids)
-    converter = Converter(found.loader, identity, side)
+    own: Any = found.loader
+    category: Any = getattr(own, "category", "")
+    label: Any = getattr(own, "label", "benign")
+    identity = Identity(declared.repo, loader, category, label, declared.unique_ids)
+    converter = converter_of(own, identity, side, look.seed)
     for item in _rows(open_stream(declared, resolved).batches(None)):
         position = f"{item.split}-{item.number}"
-        if row in (None, position):
+        if look.row in (None, position):
             yield position, converter.outcome(item)
+
+
+def _resolved(context: Context, track: str, found: discovery.Found, source: SourceSpec) -> tuple[HubSource, Resolved]:
+    tracks = context.checkout(track)
+    if found.corrupts or source.kind == "tier1":
+        return corrupting.resolve(source, tracks, track, found.corrupts)
+    declared = found.loader.source
+    root = HubRoot() if source.kind == "hub" else FolderRoot(source.root_folder(tracks, track))
+    return declared, root.resolve(declared)
 
 
 def _rows(batches: Iterator[Batch]) -> Iterator[Any]:
@@ -215,7 +248,9 @@ def _print_outcome(loader: str, position: str, outcome: Any, as_json: bool) -> N
         typer.echo(f"{position}  skipped   {outcome.reason}")
     else:
         for line in outcome:
-            typer.echo(f"{position}  accepted  {_shown(_plan_line(json.loads(line.data)))}")
+            record = json.loads(line.data)
+            variant = f"{record['metadata'].get('variant', ''):<9}".lstrip()  # of a tier's row
+            typer.echo(f"{position}  accepted  {variant}{_shown(_plan_line(record))}")
 
 
 def _shown(text: str) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..client import ask, listens
 from ..control import Request
 from ..disk import free_bytes, size
 from ..engine.engine import Engine, serving
-from ..engine.executors.inline import run_inline
+from ..engine.executors.base import Executor
 from ..engine.journal import JOURNAL, latest_run, read
 from ..engine.plan import Plan
 from ..engine.recorder import Recorder
@@ -22,7 +22,11 @@ from ..errors import ExitCode, PolecatsError
 from ..events import Counts, Failure, LoaderFinished, TrackChanged
 from ..paths import Paths
 from ..worker.failures import REMEDIES
+from ..worker.forkserver import HUB, PARQUET, WORKER
 from ..worker.spec import WorkerSpec
+
+if TYPE_CHECKING:
+    from ..engine.executors.local import LocalExecutor
 
 PATIENCE = 100
 """Looks at an engine that was asked to leave, a tenth of a second each."""
@@ -67,11 +71,33 @@ def make_way(paths: Paths) -> None:
         time.sleep(0.1)
 
 
-def engine_of(plan: Plan, run: str, recorder: Recorder) -> AbstractContextManager[Engine]:
-    """An engine with its socket open, for a plan that runs in worktrees."""
+@contextmanager
+def executor_of(plan: Plan) -> Iterator[LocalExecutor]:
+    """What starts a plan's workers; it has begun to import what they need when the block is entered."""
     from ..engine.executors.local import LocalExecutor
 
-    return serving(plan.paths, plan.config, LocalExecutor(), recorder, run)
+    with closing(LocalExecutor(_modules(plan))) as executor:
+        if not plan.source.served:  # else workers get surroundings that are still to be made
+            executor.ready()
+        yield executor
+
+
+def _modules(plan: Plan) -> list[str]:
+    """What workers import: the loaders' sources tell, not what importing them would. A wrong guess costs time only."""
+    files = [plan.checkout(track) / track / f"{loader}.py" for track, loader in plan.loaders]
+    parquet = any(word in _held(file) for file in files for word in (b"parquet", b"datasets"))
+    return [*WORKER, *(HUB if plan.source.over_hub else ()), *(PARQUET if parquet else ())]
+
+
+def _held(file: Path) -> bytes:
+    with suppress(OSError):  # for the worker to say
+        return file.read_bytes()
+    return b""
+
+
+def engine_of(plan: Plan, run: str, recorder: Recorder, executor: Executor) -> AbstractContextManager[Engine]:
+    """An engine with its socket open, for a plan that runs in worktrees."""
+    return serving(plan.paths, plan.config, executor, recorder, run)
 
 
 def worktrees(plan: Plan) -> dict[str, Worktree | PolecatsError]:
@@ -94,6 +120,8 @@ def runner_of(
 ) -> Callable[[list[WorkerSpec]], None]:
     """What runs a round of specs to its end: this process, or a worker process a track."""
     if engine is None:
+        from ..engine.executors.inline import run_inline
+
         return lambda specs: run_inline(specs, recorder.emit, stopper)
     for track, tree in trees.items():
         if isinstance(tree, Worktree):

@@ -53,12 +53,13 @@ def publish(
     """Merge, then write manifest and card. Raises `PolecatsError`; whatever fails, the old file stays."""
     check_place(order.output)
     with (
-        _ended_by_a_person(order.output),
+        ended_by_a_person(order.output),
         alone(order.output.parent, lambda: say(f"Another merge writes to {order.output.parent}; this one waits.")),
     ):
         manifest.check_replaceable(order.output, order.source.kind, order.replace)
         inputs = inputs_of(context, order.source, order.choice, wanted)
-        checkouts = {item.track: checkout_state(context.checkout(item.track)) for item in inputs if item.commits}
+        tracks = dict.fromkeys(item.track for item in inputs if item.commits)
+        checkouts = {track: checkout_state(context.checkout(track)) for track in tracks}
         source = {"kind": order.source.kind, "key": order.source.key}
 
         def announce(merged: Merged) -> None:
@@ -78,7 +79,7 @@ def publish(
 
 
 @contextmanager
-def _ended_by_a_person(output: Path) -> Iterator[None]:
+def ended_by_a_person(output: Path) -> Iterator[None]:
     """Ctrl-C and SIGTERM end a merge with a sentence. During a run they are the run's."""
     own = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     if own:

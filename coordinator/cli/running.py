@@ -28,9 +28,11 @@ from ..publish.merge import Merged
 from ..publish.place import check_place
 from ..worker.spec import WorkerSpec
 from .context import Context, LastRun
-from .placing import already_running, engine_of, make_way, runner_of, worktrees
+from .merging import tier_order
+from .placing import already_running, engine_of, executor_of, make_way, runner_of, worktrees
 from .publishing import Order, inputs_of, publish, say, tell
 from .room import check_room, tight
+from .tiers import publish_tier
 
 JOURNAL_EVERY = 2.0
 """Seconds between two journal lines of a loader's progress."""
@@ -79,6 +81,8 @@ class Ending:
 
     def __init__(self, context: Context, plan: Plan, order: Order, manner: Manner) -> None:
         self.merged: Merged | None = None
+        self.gated = ExitCode.OK
+        """What a tier's publication gave."""
         self.refused: PolecatsError | None = None
         self._context, self._plan, self._order, self._manner = context, plan, order, manner
 
@@ -88,12 +92,19 @@ class Ending:
         self.refused = None
         if self._manner.merge and not stopper.asked:
             try:
-                self.merged = publish(self._context, _with_quotas(self._order, quotas), self._plan.loaders)
+                self._publish(quotas)
             except PolecatsError as error:
                 self.refused = error
-        code = _exit_code(recorder.state, stopper, self.refused)
+        code = _exit_code(recorder.state, stopper, self.refused) or self.gated
         recorder.emit(RunFinished(int(code)))
         return code
+
+    def _publish(self, quotas: dict[str, int] | None) -> None:
+        plan, order = self._plan, self._order
+        if plan.tier == 1:
+            self.merged = publish(self._context, _with_quotas(order, quotas), plan.loaders)
+        else:
+            self.gated = publish_tier(self._context, tier_order(plan.tier, order, plan.target))
 
 
 def execute(context: Context, plan: Plan, order: Order, manner: Manner) -> ExitCode:
@@ -102,9 +113,11 @@ def execute(context: Context, plan: Plan, order: Order, manner: Manner) -> ExitC
     check_room(plan.paths.state)
     if manner.merge:
         check_place(order.output)
-        manifest.check_replaceable(order.output, order.source.kind, order.replace)
+        if plan.tier == 1:
+            manifest.check_replaceable(order.output, order.source.kind, order.replace)
     stopper = Stopper()
     with locked(plan.paths), stopper.armed(), ExitStack() as stack:
+        executor = None if plan.inline else stack.enter_context(executor_of(plan))
         trees = {} if plan.inline else worktrees(plan)
         plan = plan if plan.inline else plan.again()
         ending, run = Ending(context, plan, order, manner), run_id()
@@ -114,7 +127,7 @@ def execute(context: Context, plan: Plan, order: Order, manner: Manner) -> ExitC
             plan = stack.enter_context(_drill(plan, recorder))
         recorder.emit(RunStarted(run, plan.source.kind, plan.names))
         _record(plan, run, None, order, manner)  # a run that is cut off is the last run, too
-        engine = None if plan.inline else stack.enter_context(engine_of(plan, run, recorder))
+        engine = stack.enter_context(engine_of(plan, run, recorder, executor)) if executor else None
         runner = runner_of(engine, recorder, stopper, trees)
         try:
             quotas = _run(context, plan, order, recorder, stopper, runner)
@@ -149,12 +162,12 @@ def locked(paths: Paths) -> Iterator[None]:
     """Hold the repository's lock. Raises `PolecatsError` with the holder's pid where another run holds it."""
     holder = paths.lock.with_suffix(".pid")
     lock = FileLock(paths.lock, timeout=0)
-    try:
-        with naming(paths.lock):
-            paths.state.mkdir(parents=True, exist_ok=True)
+    with naming(paths.lock):
+        paths.state.mkdir(parents=True, exist_ok=True)
+        try:
             lock.acquire()
-    except Timeout:
-        raise already_running(paths) from None
+        except Timeout:  # an OSError as well
+            raise already_running(paths) from None
     try:
         with naming(holder):
             holder.write_text(f"{os.getpid()}\n")
@@ -203,6 +216,9 @@ def _run(
         runner(plan.specs(caps, fresh))
         fresh = False
 
+    if plan.tier > 1:  # the target is of rows that are selected from what is made
+        run_round(limits)
+        return None
     if not plan.target:
         run_round(limits)
         others = {f"{track}/{loader}": -1 for track, loader in context.loaders}  # not in this run, but in the file
@@ -227,7 +243,8 @@ def _with_quotas(order: Order, quotas: dict[str, int] | None) -> Order:
 
 def _record(plan: Plan, run: str, quotas: dict[str, int] | None, order: Order, manner: Manner) -> None:
     """What `merge`, `restart` and `status` need to know of the last run."""
-    record = LastRun(run, plan.inline, plan.source, str(order.output), manner.merge, quotas)
+    of_tier = plan.tier, plan.wanted.seed, plan.target
+    record = LastRun(run, plan.inline, plan.source, str(order.output), manner.merge, quotas, *of_tier)
     try:
         write_whole(plan.paths.last, (json.dumps(asdict(record), indent=1) + "\n").encode())
     except DiskError as error:

@@ -20,8 +20,8 @@ NO_RUN = "No run is in progress in this repository. Start one with: polecats run
 
 def restart(targets: list[str], linger: bool) -> ExitCode:
     """Restart loaders in the run in progress, or start a run of them with the last run's options."""
-    here = context(inline=None)
-    names = [name for target in targets for name in select(here.loaders, target)]
+    here = context(inline=None, tier=None)
+    names = [name for target in targets for name in select(here.every_loader, target)]
     reply = ask(here.paths.root, Request("restart", targets))
     if reply is None:
         return _run_again(here, [f"{track}/{loader}" for track, loader in names], linger)
@@ -41,9 +41,9 @@ def start(targets: list[str]) -> ExitCode:
 
 
 def _request(request: Request) -> ExitCode:
-    here = context(inline=None)
+    here = context(inline=None, tier=None)
     for target in request.targets:
-        select(here.loaders, target)
+        select(here.every_loader, target)
     reply = ask(here.paths.root, request)
     if reply is None:
         raise PolecatsError(NO_RUN)
@@ -59,6 +59,10 @@ def _run_again(here: Context, names: list[str], linger: bool) -> ExitCode:
     last = here.last_run()
     if last is None:
         raise PolecatsError(NO_RUN)
-    plan = make_plan(here.paths, here.config, last.source, Wanted(loaders=names), last.inline)
+    wanted = Wanted(loaders=names)
+    if last.tier > 1:
+        here.source(last.source.folder)  # the file may have gone since
+        wanted = Wanted(loaders=names, tier=last.tier, seed=last.seed, target=last.target)
+    plan = make_plan(here.paths, here.config, last.source, wanted, last.inline)
     choice = Choice(evaluation_only=here.config.publish.evaluation_only)
     return execute(here, plan, Order(last.source, Path(last.output), choice), Manner(merge=last.merge, linger=linger))

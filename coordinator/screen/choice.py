@@ -22,6 +22,7 @@ class Choice:
     fresh: bool = False
     merge: bool = True
     demo: bool = False
+    tier: int = 1
 
     def arguments(self) -> list[str]:
         """As a command line of polecats."""
@@ -30,7 +31,8 @@ class Choice:
         named = [] if self.every else [part for name in self.loaders for part in ("--loader", name)]
         limit = [] if self.max_samples is None else ["--max-samples", str(self.max_samples)]
         flags = [*(["--fresh"] if self.fresh else []), *([] if self.merge else ["--no-merge"])]
-        return ["run", *named, "--source", self.source, "--target", str(self.target), *limit, *flags]
+        origin = ["--source", self.source] if self.tier == 1 else ["--tier", str(self.tier)]
+        return ["run", *named, *origin, "--target", str(self.target), *limit, *flags]
 
 
 @dataclass(slots=True)
@@ -46,11 +48,17 @@ class Chooser:
     merge: bool = True
     ticked: set[Name] = field(default_factory=set)
     cursor: int = 0
+    tier: int = 1
+    tiers: Sequence[int] = (1,)
+    """Those that there are loaders of."""
 
     @staticmethod
-    def of(config: Config, names: Sequence[Name], further: str = "") -> Chooser:
+    def of(config: Config, names: Sequence[Name], further: str = "", tier: int = 1) -> Chooser:
         """As config.toml has it, everything ticked. `further`: a source that the last run had."""
         run = config.run
+        if tier > 1:
+            file = config.publish.output
+            return Chooser(names, [file], file, run.target, None, False, run.merge, set(names), tier=tier)
         sources = list(dict.fromkeys(filter(None, [run.source, "hub", "samples", further])))
         return Chooser(names, sources, run.source, run.target, None, False, run.merge, set(names))
 
@@ -91,7 +99,9 @@ class Chooser:
         """What stands chosen."""
         chosen = tuple(f"{track}/{loader}" for track, loader in self.names if (track, loader) in self.ticked)
         every = len(chosen) == len(self.names)
-        return Choice(chosen, every, self.source, self.target, self.max_samples, self.fresh, self.merge, demo)
+        return Choice(
+            chosen, every, self.source, self.target, self.max_samples, self.fresh, self.merge, demo, self.tier
+        )
 
 
 def needs(known: Known | None, token: bool) -> tuple[str, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, work
@@ -13,9 +14,10 @@ from textual.message import Message
 from textual.screen import Screen
 
 from ..config import Config, load, ordered_loaders
-from ..engine.plan import source_spec
+from ..engine.plan import source_spec, tier_spec
 from ..errors import PolecatsError
-from ..paths import Paths
+from ..paths import ROMAN, Paths
+from ..worker.spec import SourceSpec
 from . import startrows
 from .choice import Choice, Chooser
 from .drawn import Drawn
@@ -75,6 +77,7 @@ class Start(Screen[Choice | None]):
         Binding("enter", "run", "run", show=False),
         Binding("d", "demo", "offline demo", show=False),
         Binding("s", "option('source')", "next source", show=False),
+        Binding("i", "tier", "next tier", show=False),
         Binding("t", "ask('target')", "rows wanted", show=False),
         Binding("x", "ask('max_samples')", "samples a loader", show=False),
         Binding("f", "option('fresh')", "start anew", show=False),
@@ -96,12 +99,14 @@ class Start(Screen[Choice | None]):
         self.prompt, self.asked, self.trouble = Prompt(), "", ""
         self.known: dict[tuple[str, str], Known] = {}
         self.top = 0
-        self._choose()
+        self._choose(1)
 
-    def _choose(self) -> None:
+    def _choose(self, tier: int) -> None:
         last = last_source(self.paths)
         further = last.get("folder", "") if last.get("kind") == "dir" else ""
-        self.chooser = Chooser.of(self.config, ordered_loaders(self.paths, self.config), further)
+        loaders = {number: ordered_loaders(self.paths, self.config, tier=number) for number in ROMAN}
+        self.chooser = Chooser.of(self.config, loaders[tier], further, tier)
+        self.chooser.tiers = [number for number, names in loaders.items() if names]
 
     def compose(self) -> ComposeResult:
         """Head, tree, limits, foot."""
@@ -131,7 +136,9 @@ class Start(Screen[Choice | None]):
             self.table.put([table.headings(), *table.rows(self.top, height)])
         else:
             self.table.put(startrows.empty(self.paths.root, width, self.table.size.height))
-        self.limits.put(startrows.limits(chooser, self.config, width))
+        limits = startrows.limits(chooser, self.config, width, self._parents().is_file())
+        self.limits.styles.height = len(limits)
+        self.limits.put(limits)
         prompt = self.prompt.line(width) if self.prompt.sign else None
         self.foot.put([prompt or startrows.foot(chooser, self.trouble, width)])
 
@@ -139,12 +146,21 @@ class Start(Screen[Choice | None]):
 
     def _look(self) -> None:
         try:
-            spec = source_spec(self.chooser.source, self.paths.root)
+            spec = self._source()
         except PolecatsError as error:
-            self.trouble = str(error)
+            self.trouble = str(error).replace(f"{self.paths.root}/", "")
             return
         self.trouble = ""
         self._read(self.chooser.source, spec.key)
+
+    def _source(self) -> SourceSpec:
+        if self.chooser.tier == 1:
+            return source_spec(self.chooser.source, self.paths.root)
+        return tier_spec(self.chooser.tier, self._parents())
+
+    def _parents(self) -> Path:
+        """The Tier I file that tiers are made from."""
+        return self.paths.root / self.config.publish.output
 
     @work(thread=True, exit_on_error=False, group="look")
     def _read(self, source: str, key: str) -> None:
@@ -192,6 +208,16 @@ class Start(Screen[Choice | None]):
             setattr(self.chooser, name, not getattr(self.chooser, name))
         self.draw()
 
+    def action_tier(self) -> None:
+        """The next tier, once there is a Tier I file to make it from."""
+        tiers = self.chooser.tiers
+        if len(tiers) < 2 or not self._parents().is_file():
+            return
+        self._choose(tiers[(tiers.index(self.chooser.tier) + 1) % len(tiers)])
+        self.known = {}
+        self._look()
+        self.draw()
+
     def action_ask(self, name: str) -> None:
         """Type a number."""
         self.asked = name
@@ -214,7 +240,7 @@ class Start(Screen[Choice | None]):
             self.config = load(self.paths, {})
         except PolecatsError as error:
             self.trouble = str(error)
-        self._choose()
+        self._choose(self.chooser.tier)
         self._look()
         self.draw()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import Config
+from ..paths import ROMAN
 from . import format
 from .choice import Chooser, needs
 from .drawn import Row, keys
@@ -119,27 +120,36 @@ def head(chooser: Chooser, known: Mapping[Name, Known], root: Path, width: int) 
     return [first, second]
 
 
-def limits(chooser: Chooser, config: Config, width: int) -> list[Row]:
-    """What can be set, and how it stands."""
+def limits(chooser: Chooser, config: Config, width: int, tier1: bool = True) -> list[Row]:
+    """What can be set, and how it stands. `tier1`: whether there is a Tier I file that tiers can be made from."""
     own = sum(bool(config.loader(*name).max_samples) for name in chooser.names)
     most = chooser.max_samples
     told = f"config.toml limits {own} of them" if own and most is None else ""
-    values = (
-        ("s", "source", chooser.source, f"one of {', '.join(chooser.sources)}"),
+    tiers = ", ".join(ROMAN[tier] for tier in chooser.tiers)
+    offer = f"one of {tiers}" if tier1 else f"II and III once {config.publish.output} is there"
+    sources = f"one of {', '.join(chooser.sources)}" if chooser.tier == 1 else "the Tier I file"
+    values = [
+        ("i", "tier", ROMAN[chooser.tier], offer),
+        ("s", "source", chooser.source, sources),
         (
             "t",
             "rows in the file",
             format.number(chooser.target) if chooser.target else "all",
-            "after duplicates are out",
+            "after duplicates are out" if chooser.tier == 1 else "negatives, each in a pair",
         ),
         ("x", "samples a loader", format.number(most) if most else "all", told),
         ("f", "start anew", "yes" if chooser.fresh else "no", "what is there is set aside, not deleted"),
         ("g", "merge at the end", "yes" if chooser.merge else "no", ""),
-    )
+    ][len(chooser.tiers) < 2 :]
     rows: list[Row] = [(Line().add(" limits", "muted"), "surface")]
     for key, name, value, more in values:
+        able = key != "i" or tier1
         line = (
-            Line().add("  ").add(key, "accent", bold=True).add(f" {name:<18}", "muted").add(clip(value, 30).ljust(12))
+            Line()
+            .add("  ")
+            .add(key, "accent" if able else "faint", bold=able)
+            .add(f" {name:<18}", "muted")
+            .add(clip(value, 30).ljust(12))
         )
         rows.append(line.add(clip(f"  {more}" if more else "", max(0, width - line.width - 1)), "faint"))
     return rows

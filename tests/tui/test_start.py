@@ -19,6 +19,7 @@ from coordinator.screen.palette import ASCII, MONO
 from coordinator.screen.start import Start
 from coordinator.worker.parts import PartWriter
 from coordinator.worker.streams.base import Cursor
+from tests.tier1 import write_tier1
 from tests.tui.panehost import LOOK, NOW, SIZES, drawn, repository, run, settle
 
 
@@ -147,3 +148,26 @@ def test_many_long_names_scroll_and_can_be_clicked(tmp_path: Path) -> None:
         assert drawn(start.table).isascii()
 
     run(Starting(start), (80, 24), script)
+
+
+def test_tiers_are_offered_once_there_is_a_tier_i_file(paths: Paths) -> None:
+    for name in ("amber/scope_blowup", "garnet/near", "garnet/wide"):
+        file = paths.tracks / f"{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("")
+    choice, shown = started(paths, "i", "enter")
+    assert choice.tier == 1
+    assert "II and III once data/tier1.jsonl is there" in shown
+
+    write_tier1(paths.root / "data" / "tier1.jsonl")
+    choice, shown = started(paths, "i", "enter")
+    assert choice.arguments() == ["run", "--tier", "2", "--target", "0"]
+    assert "the Tier I file" in shown
+    choice, _ = started(paths, "i", "i", "end", "space", "t", "9", "enter", "enter")
+    assert choice.arguments() == ["run", "--loader", "garnet/near", "--tier", "3", "--target", "9"]
+    assert started(paths, "i", "i", "i", "enter")[0].tier == 1
+
+    (paths.root / "data" / "tier1.manifest.json").unlink()
+    choice, shown = started(paths, "i", "enter")
+    assert choice == "none given"
+    assert "has no manifest" in shown

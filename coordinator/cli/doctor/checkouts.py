@@ -9,7 +9,7 @@ from ...engine.porcelain import OLDEST, State, Worktree
 from ...engine.repository import git_version
 from ...engine.worktrees import WorktreeManager
 from ...errors import PolecatsError
-from ...paths import NAME, Paths, track_names
+from ...paths import NAME, Paths, all_track_names
 from .finding import Finding
 
 SHOWN = 5
@@ -26,7 +26,7 @@ def look(paths: Paths) -> Iterator[Finding]:
         return
     yield _git(version)
     yield from _main(main)
-    found = [finding for track in track_names(paths.tracks) for finding in _checkout(manager, track)]
+    found = [finding for track in all_track_names(paths.tracks) for finding in _checkout(manager, track)]
     yield from found or [Finding("ok", "worktrees", "none yet: a run makes them")]
     yield from _strangers(paths)
 
@@ -79,7 +79,7 @@ def _ready(manager: WorktreeManager, track: str) -> str:
 
 def _strangers(paths: Paths) -> Iterator[Finding]:
     """What stands beside the checkouts: nobody's, or renamed to make room. It is never touched."""
-    tracks, folder = track_names(paths.tracks), paths.state.parent
+    tracks, folder = all_track_names(paths.tracks), paths.state.parent
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.name in tracks or path.name.startswith(".") or not path.is_dir():
             continue

@@ -18,7 +18,7 @@ from ...engine.journal import JOURNAL, latest_run, read
 from ...engine.server import answers
 from ...events import TrackChanged
 from ...paths import Paths
-from ...publish import manifest, output
+from ...publish import manifest, output, tier_output
 from ..context import Context
 from .finding import Finding
 
@@ -135,7 +135,5 @@ def _merges(here: Context) -> Iterator[Finding]:
 
 def _settle(file: Path) -> str:
     with output.alone(file.parent, lambda: None):
-        manifest.settle(file)
-        for path in output.leftovers(file):
-            output.remove_abandoned(path)
+        tier_output.settle(file)
     return ""

@@ -19,10 +19,10 @@ from .base import Dialog, Key
 
 Stage = Literal["looking", "preview", "merging", "done", "rows", "failed"]
 TITLES = {
-    "looking": ("Merge into one Tier I file", "looking at what is committed…"),
-    "preview": ("Merge into one Tier I file", "preview, nothing written yet"),
+    "looking": ("Merge into one file", "looking at what is committed…"),
+    "preview": ("Merge into one file", "preview, nothing written yet"),
     "merging": ("Merging", "cancel leaves the old file as it is"),
-    "done": ("Tier I file written", ""),
+    "done": ("File written", ""),
     "rows": ("The first rows", ""),
     "failed": ("Not merged", "the file that was there is as it was"),
 }
