@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol, get_args
 
 import orjson
@@ -28,6 +28,7 @@ from .violations import Violation, shown_key, violations
 from .walk import examine
 
 _BOM = b"\xef\xbb\xbf"
+_CONSTANT = ("schema_version", "tier", "source", "loader", "edge_kind", "language")
 _CATEGORIES, _ORIGINAL_ID = frozenset(get_args(Category)), re.compile(ORIGINAL_ID)
 
 
@@ -55,13 +56,19 @@ class Auditor:
     """Audits the lines of one file; `ids` remembers what must be unique within it.
 
     With `parent_of`, which finds a Tier I record by `<source>#<original_id>` (None where there is none), the
-    edits of tiers II and III are replayed too (E16).
+    edits of tiers II and III are replayed too (E16). `first_split` is called with each row's group (its id in 8
+    bytes) and split, and gives the split that the group stood in first (E17).
     """
 
-    def __init__(self, ids: Ids | None = None, parent_of: Callable[[str], dict[str, Any] | None] | None = None) -> None:
+    def __init__(
+        self,
+        ids: Ids | None = None,
+        parent_of: Callable[[str], dict[str, Any] | None] | None = None,
+        first_split: Callable[[bytes, str], str] | None = None,
+    ) -> None:
         self._ids = _Set() if ids is None else ids
-        self._splits: dict[bytes, str] = {}
         self._parent_of = parent_of
+        self._first_split = dict[bytes, str]().setdefault if first_split is None else first_split
 
     def audit(self, line: bytes) -> list[Violation]:
         """All rules that `line` (without its newline) breaks; empty for a good line."""
@@ -79,7 +86,7 @@ class Auditor:
         return found or list(self._replayed(record))
 
     def _repeated(self, record: dict[str, Any]) -> list[Violation]:
-        name = f"{record['metadata']['source']}#{record['original_id']}"
+        name = name_of(record)
         if self._ids.add(hashlib.sha256(name.encode()).digest()[:16]):
             return []
         return [repeated(name)]
@@ -87,9 +94,9 @@ class Auditor:
     def _group(self, metadata: dict[str, Any]) -> Iterator[Violation]:
         if metadata["tier"] == "I" or not metadata.get("group_id") or not metadata.get("split"):
             return
-        first = self._splits.setdefault(bytes.fromhex(metadata["group_id"]), metadata["split"])
+        first = self._first_split(bytes.fromhex(metadata["group_id"]), metadata["split"])
         if first != metadata["split"]:
-            yield Violation("E17", "metadata.split", f"is {metadata['split']}, its group stands in {first}")
+            yield another_split(metadata["split"], first)
 
     def _replayed(self, record: dict[str, Any]) -> Iterator[Violation]:
         if self._parent_of is None or record["metadata"]["tier"] == "I":
@@ -102,9 +109,19 @@ class Auditor:
             yield from _caught(lambda: replay(parent, record))
 
 
+def name_of(record: dict[str, Any]) -> str:
+    """What no other line of a file may be called."""
+    return f"{record['metadata']['source']}#{record['original_id']}"
+
+
 def repeated(name: str) -> Violation:
-    """What is wrong with a line whose `source#original_id` stood before."""
+    """What is wrong with a line whose name stood before."""
     return Violation("E18", "original_id", f"{name} stands twice")
+
+
+def another_split(split: str, first: str) -> Violation:
+    """What is wrong with a line whose group stood in split `first` before."""
+    return Violation("E17", "metadata.split", f"is {split}, its group stands in {first}")
 
 
 def sound(line: bytes) -> dict[str, Any] | None:
@@ -129,8 +146,7 @@ def _remade(record: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("not an id or a category")
     _check_metadata(metadata)
     nodes, parts = _remade_nodes(plan["nodes"], original_id, metadata)
-    index = {node["node_id"]: position for position, node in enumerate(nodes)}
-    edges = [(index[start], index[end]) for start, end in plan["edges"]]
+    edges = _index_pairs(plan["edges"], nodes) if plan["edges"] else []
     rules.check_edges(edges, len(nodes))
     rules.check_edge_kind(metadata["edge_kind"], len(edges))
     if metadata["tier"] != "I" or record["label"] != "benign" or not metadata.keys().isdisjoint(TIER_FIELDS):
@@ -151,16 +167,25 @@ def _remade(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:
-    _check_metadata_schema(metadata)
-    if len(metadata) > len(REQUIRED_METADATA):
-        if "provenance" in metadata:
-            raise ValueError("calls with origins of their own")
-        for key, value in metadata.items():
-            if type(value) is not str and key not in REQUIRED_METADATA:
-                rules.check_json(value, key)
+    """Raises `ValueError` for what does not fit the schema, but for the values that are made anew."""
+    if len(metadata) == len(REQUIRED_METADATA) + ("language" in metadata):
+        _check_constants(*map(metadata.get, _CONSTANT))
+        if type(metadata["query"]) is not str or not metadata["query"]:
+            raise ValueError("not a query")
+        return
+    Metadata.__pydantic_validator__.validate_python(metadata)
+    if "provenance" in metadata:
+        raise ValueError("calls with origins of their own")
+    for key, value in metadata.items():
+        if type(value) is not str and key not in REQUIRED_METADATA:
+            rules.check_json(value, key)
 
 
-_check_metadata_schema = Metadata.__pydantic_validator__.validate_python
+@lru_cache(maxsize=1024)
+def _check_constants(*values: str | None) -> None:
+    """The metadata that are the same on line after line. Only texts are equal to a text: a cached answer is right."""
+    others = {"query": "-", "num_tools": 1, "has_tool_calls": True, "intent_hash": "0" * 64}
+    Metadata.__pydantic_validator__.validate_python(others | dict(zip(_CONSTANT, values, strict=True)))
 
 
 def _remade_nodes(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -60,30 +59,18 @@ def verdicts(file: Path, tier1: Path | None = None, accepted: Mapping[str, str] 
 def _judge(file: Path, tier: str, tier1: Path | None, half: str) -> tuple[int, str, list[Gate]]:
     """(rows, SHA-256, outcomes) of one half of the gates."""
     digest, rows = hashlib.sha256(), 0
-    with ExitStack() as stack:
-        parents = stack.enter_context(Parents(tier1)) if tier1 is not None and half == "rows" else None
-        collectors = _of_rows(tier, _finder(parents)) if half == "rows" else _of_file(file, tier)
-        for row in read_rows(file, digest.update):
-            rows += 1
-            for collector in collectors:
-                collector.see(row)
-        return rows, digest.hexdigest(), [gate for collector in collectors for gate in collector.gates()]
+    parents = Parents(tier1) if tier1 is not None and half == "rows" else None
+    collectors = _of_rows(tier, _finder(parents)) if half == "rows" else _of_file(file, tier)
+    for row in read_rows(file, digest.update):
+        rows += 1
+        for collector in collectors:
+            collector.see(row)
+    return rows, digest.hexdigest(), [gate for collector in collectors for gate in collector.gates()]
 
 
 def _finder(parents: Parents | None) -> ParentOf | None:
-    """A row's parent by its name; the rows of a group ask for the same one again and again."""
-    if parents is None:
-        return None
-    last: tuple[str, dict[str, Any] | None] = ("", None)
-
-    def find(row: Row) -> dict[str, Any] | None:
-        nonlocal last
-        name = row.text("parent")
-        if last[0] != name:
-            last = (name, parents.find(name))
-        return last[1]
-
-    return find
+    """A row's parent by its name."""
+    return None if parents is None else lambda row: parents.find(row.text("parent"))
 
 
 def _of_rows(tier: str, parent_of: ParentOf | None) -> list[Collector]:

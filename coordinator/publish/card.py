@@ -47,6 +47,32 @@ _FEATURES = """\
   - name: metadata
     dtype: json
 """
+_PAIR_FEATURES = """\
+  - name: schema_version
+    dtype: string
+  - name: pair_id
+    dtype: string
+  - name: group_id
+    dtype: string
+  - name: split
+    dtype: string
+  - name: energy_term
+    dtype: string
+  - name: anchor
+    dtype: json
+  - name: positive_id
+    dtype: string
+  - name: negative_id
+    dtype: string
+  - name: control_ids
+    list: string
+  - name: difficulty
+    dtype: string
+  - name: severity
+    dtype: float64
+  - name: margin
+    dtype: float64
+"""
 
 
 def write(output: Path) -> Path:
@@ -56,7 +82,7 @@ def write(output: Path) -> Path:
     path = folder / "README.md"
     if path.exists() and MARKER not in path.read_text(encoding="utf-8", errors="replace"):
         path = folder / f"{output.stem}.card.md"
-    text = card([manifest for manifest in found if manifest and (folder / manifest["file"]).is_file()])
+    text = card([manifest for manifest in found if manifest and _is_published(folder, manifest["file"])])
     write_text(path, text)
     return path
 
@@ -68,23 +94,29 @@ def _published(folder: Path) -> list[Path]:
     )
 
 
+def _is_published(folder: Path, file: str) -> bool:
+    return (folder / file).is_file() and not file.endswith(".draft.jsonl")
+
+
 def card(manifests_of_files: Iterable[Mapping[str, Any]]) -> str:
     """The card's text: front matter, then what each file holds and where it comes from."""
     files = list(manifests_of_files)
-    configs = "".join(_config(manifest, first=index == 0) for index, manifest in enumerate(files))
-    infos = "".join(f"- config_name: {_stem(manifest)}\n  features:\n{_FEATURES}" for manifest in files)
+    tables = [(manifest["file"], _FEATURES) for manifest in files]
+    tables += [(manifest["pairs"]["file"], _PAIR_FEATURES) for manifest in files if "pairs" in manifest]
+    configs = "".join(_config(file, first=index == 0) for index, (file, _) in enumerate(tables))
+    infos = "".join(f"- config_name: {_stem(file)}\n  features:\n{features}" for file, features in tables)
     head = f"---\nlicense: other\ntags:\n- tool-use\n- agent\nconfigs:\n{configs}dataset_info:\n{infos}---\n"
     return f"{head}\n{MARKER}\n\n# Execution plans\n\n" + "\n".join(map(_body, files))
 
 
-def _stem(manifest: Mapping[str, Any]) -> str:
+def _stem(file: str) -> str:
     """The config's name, quoted: unquoted, YAML takes `2026` for a number."""
-    return json.dumps(str(manifest["file"]).removesuffix(".jsonl"))
+    return json.dumps(file.removesuffix(".jsonl"))
 
 
-def _config(manifest: Mapping[str, Any], first: bool) -> str:
+def _config(file: str, first: bool) -> str:
     default = "  default: true\n" if first else ""
-    return f"- config_name: {_stem(manifest)}\n{default}  data_files: {json.dumps(manifest['file'])}\n"
+    return f"- config_name: {_stem(file)}\n{default}  data_files: {json.dumps(file)}\n"
 
 
 def _body(manifest: Mapping[str, Any]) -> str:
@@ -95,6 +127,20 @@ def _body(manifest: Mapping[str, Any]) -> str:
         "| loader | source | revision | licence | notes | read | kept |\n|---|---|---|---|---|---:|---:|\n"
         + rows
         + "\n"
+        + (_of_a_tier(manifest) if "pairs" in manifest else "")
+    )
+
+
+def _of_a_tier(manifest: Mapping[str, Any]) -> str:
+    """What a Tier II or III file was made from, its pairs, what bounds it, and with what it was let through."""
+    parents, pairs, given = manifest["parents"], manifest["pairs"], manifest["yield"]
+    exceptions = manifest.get("exceptions", {}).get("gates", {})
+    accepted = "".join(f"- gate {_cell(gate)} accepted: {_cell(entry['why'])}\n" for gate, entry in exceptions.items())
+    return (
+        f"\nMade from `{parents['file']}` (SHA-256 `{parents['sha256']}`), whose licences hold here too. "
+        f"{given['negatives']:,} negatives, bounded by {_cell(given['bound'])}.\n\n"
+        f"`{pairs['file']}`: {pairs['rows']:,} pairs for InfoNCE, temperature {pairs['temperature']}; the margin of a "
+        f"pair is its negative's `delta_estimate`. SHA-256 `{pairs['sha256']}`.\n{accepted and chr(10) + accepted}"
     )
 
 

@@ -33,6 +33,8 @@ class Input:
     left_out: str = ""
     cut: str = ""
     """Why commits that were made are not among `commits`, if some are not."""
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+    """What the rows depend on, by name."""
 
     @property
     def name(self) -> str:
@@ -81,7 +83,7 @@ def _input(state: Path, track: str, loader: str, tracks: Path, choice: Choice) -
     left_out = _reason(source, choice)
     if not choice.stale and mark.get("code") != code_of(tracks, track, loader):
         left_out = "stale: its code was edited since; run it again, or merge with --stale"
-    return Input(track, loader, folder, source, str(mark.get("contract", "")), commits, left_out, cut)
+    return Input(track, loader, folder, source, str(mark.get("contract", "")), commits, left_out, cut, mark)
 
 
 def unsound(folder: Path) -> str:

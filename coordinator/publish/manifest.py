@@ -75,7 +75,16 @@ def _loader(item: Input, tally: Tally) -> dict[str, Any]:
 
 def prepare(output: Path, manifest: Mapping[str, Any]) -> None:
     """Write the manifest of a file that is about to appear; `put` gives it its name."""
-    write_text(_pending(output), json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    write_text(_pending(output), _text(manifest))
+
+
+def write(output: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest of a file that stands."""
+    write_text(manifest_path(output), _text(manifest))
+
+
+def _text(manifest: Mapping[str, Any]) -> str:
+    return json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
 
 
 def put(output: Path) -> None:
@@ -92,6 +101,11 @@ def settle(output: Path) -> None:
         _pending(output).unlink(missing_ok=True)
 
 
+def prepared(output: Path) -> dict[str, Any] | None:
+    """The manifest of a file that is about to appear, if one is."""
+    return _read(_pending(output))
+
+
 def unsettled(output: Path) -> bool:
     """Whether a merge that ended too early left a manifest."""
     return _pending(output).exists()
@@ -101,6 +115,10 @@ def _pending(output: Path) -> Path:
     return output.with_name(f".{manifest_path(output).name}.next")
 
 
+MAX_BYTES = 16 * 2**20
+"""What is longer is no manifest: ours have some kilobytes a loader."""
+
+
 def read(output: Path) -> dict[str, Any] | None:
     """The manifest of a published file, or None where there is none, or something else that is called so."""
     return _read(manifest_path(output))
@@ -108,6 +126,8 @@ def read(output: Path) -> dict[str, Any] | None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
+        if path.stat().st_size > MAX_BYTES:
+            return None
         manifest = orjson.loads(path.read_bytes())
     except (OSError, ValueError):
         return None

@@ -1,8 +1,9 @@
 """The merge: parts in order, verified while they are copied, one file, atomically; or a preview of it.
 
 Parts are at most a few megabytes, so one is read, hashed and only then written: no unverified byte reaches the
-output. A damaged part is named and moved out of the way; the merge refuses until it is told to leave it out.
-Damaged keys cost nothing: they are read from their part's lines.
+output. While it is written, the next is read and hashed on a second thread. A damaged part is named and moved out of
+the way; the merge refuses until it is told to leave it out. Damaged keys cost nothing: they are read from their
+part's lines.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..disk import FULL, DiskError, free_bytes
 from ..errors import ExitCode, PolecatsError
 from ..worker.fingerprint import contract_version
 from ..worker.parts import COMMITS, PartFile
+from .ahead import ahead
 from .inputs import Input
 from .output import holds, put, temporary
 from .place import check_room
@@ -113,26 +115,33 @@ def _pass(inputs: Sequence[Input], quotas: Mapping[str, int] | None, write: Writ
     merged = Merged(inputs)
     selection = Selection(inputs)
     digest = hashlib.sha256()
-    for item in inputs:
-        tally = merged.tallies[item.name] = Tally()
-        if item.left_out:
-            continue
-        quota = -1 if quotas is None else quotas.get(item.name, 0)
-        for _, part, keys in parts_of(item):
-            tally.samples += part.rows
-            room = -1 if quota < 0 else quota - tally.kept
-            data = _choose(selection, item, part, keys, room, tally, notes=merged.notes)
-            write(data)
-            digest.update(data)
-            merged.bytes += len(data)
-            progress(item.name, merged.rows + tally.kept)
-        merged.rows += tally.kept
-        if not tally.closes():
-            raise AssertionError(f"the balance of {item.name} does not close: {tally}")
-        if not item.counts.closes():
-            merged.notes.append(f"{item.name}: the counts in its last commit do not add up; its rows are not concerned")
+
+    with ahead() as reading:
+        for item in inputs:
+            tally = merged.tallies[item.name] = Tally()
+            if item.left_out:
+                continue
+            quota = -1 if quotas is None else quotas.get(item.name, 0)
+            reading.begin(item)
+            for _, part, keys in parts_of(item):
+                tally.samples += part.rows
+                room = -1 if quota < 0 else quota - tally.kept
+                data = _choose(selection, item, part, keys, room, tally, notes=merged.notes, read=reading.read)
+                write(data)
+                digest.update(data)
+                merged.bytes += len(data)
+                progress(item.name, merged.rows + tally.kept)
+            merged.rows += tally.kept
+            _check_balance(merged, item, tally)
     merged.sha256 = digest.hexdigest()
     return merged
+
+
+def _check_balance(merged: Merged, item: Input, tally: Tally) -> None:
+    if not tally.closes():
+        raise AssertionError(f"the balance of {item.name} does not close: {tally}")
+    if not item.counts.closes():
+        merged.notes.append(f"{item.name}: the counts in its last commit do not add up; its rows are not concerned")
 
 
 def _choose(
@@ -144,6 +153,7 @@ def _choose(
     tally: Tally,
     whole: bool = True,
     notes: list[str] | None = None,
+    read: Callable[[Input, PartFile], bytes | None] = read_part,
 ) -> bytes:
     """The bytes of a part that are published; enters them and the rest into the tally.
 
@@ -153,7 +163,7 @@ def _choose(
     known = read_keys(item, keys, part.rows)
     by_lines = known is None or (room != 0 and selection.needs_ids(item))
     wanted = by_lines or (whole and room != 0)
-    data = read_part(item, part) if wanted else b""
+    data = read(item, part) if wanted else b""
     lines = data.splitlines(keepends=True) if by_lines and data else []
     if known is None and data is not None:
         known = keys_of(lines)
@@ -167,7 +177,7 @@ def _choose(
     return _published(item, part, data, kept) if whole and kept else b""
 
 
-def _published(item: Input, part: PartFile, data: bytes, kept: list[int]) -> bytes:
+def _published(item: Input, part: PartFile, data: bytes, kept: Sequence[int]) -> bytes:
     checked = item.contract == contract_version()
     if checked and len(kept) == part.rows:
         return data
@@ -177,7 +187,7 @@ def _published(item: Input, part: PartFile, data: bytes, kept: list[int]) -> byt
     return b"".join([lines[position] for position in kept])
 
 
-def _check_again(item: Input, part: PartFile, lines: list[bytes], kept: list[int]) -> None:
+def _check_again(item: Input, part: PartFile, lines: list[bytes], kept: Sequence[int]) -> None:
     """Rows made under another version of the contract are audited before they are published.
 
     Each by itself: what stands twice was told apart by the selection already.

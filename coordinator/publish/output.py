@@ -101,16 +101,16 @@ def previous_of(output: Path) -> Path:
     return output.with_name(f"{output.stem}.previous{output.suffix}")
 
 
-def put(whole: Path, output: Path) -> str:
+def put(whole: Path, output: Path, spare: Path | None = None) -> str:
     """Rename a whole file to `output`, keeping the old one; at every moment one of the two is whole there.
 
-    Returns what a person should know of it.
+    `spare` is a name in between, else made of `whole`'s. Returns what a person should know of it.
     """
     kept = output.exists()
     if kept:
-        _keep(output, whole.with_suffix(".previous.tmp"))
+        _keep(output, spare or whole.with_suffix(".previous.tmp"))
     whole.replace(output)
-    _sync_folder(output.parent)
+    sync_folder(output.parent)
     return f"the file before is kept as {previous_of(output)}" if kept else ""
 
 
@@ -142,7 +142,8 @@ def holds(path: Path, size: int, sha256: str) -> bool:
         return False
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

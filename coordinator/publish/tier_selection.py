@@ -1,24 +1,22 @@
 """Which rows of a tier are published: whole blocks, by the tier's shares and caps, in the order of their hashes.
 
-Reads light keys alone (32 bytes a row). Nothing is ever taken twice; where parents are too few, the tier is
-smaller, and the report says which strategy and difficulty bound it.
+Reads light keys alone (32 bytes a row), and holds some 30 bytes a block (`tier_table`). Nothing is ever taken
+twice; where parents are too few, the tier is smaller, and the report says which strategy and difficulty bound it.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from ..contract.tiers.keys import DIFFICULTIES, Key
+from ..contract.tiers.keys import Key
+from .tier_table import Block, Cell, Table
 
 MAX_PER_STRATEGY = 3
 MAX_PER_PARENT = 8
 MAX_TOOL_SHARE = 0.03
-Cell = tuple[int, str]
-"""A strategy's place in the tier's order, and a difficulty."""
 _DIFFICULTY = {"hard": 0.50, "medium": 0.35, "easy": 0.15}
 _BOUNDARY = {
     "numeric_edge": 0.15,
@@ -45,19 +43,6 @@ def shares_of(strategies: Sequence[str]) -> dict[Cell, float]:
     }
 
 
-class Block(NamedTuple):
-    """The rows of one draw: `rows` of them from row number `first` on, one of them negative."""
-
-    seed: int
-    corrupter: int
-    difficulty: int
-    operator: int
-    group: int
-    tool: int
-    first: int
-    rows: int
-
-
 @dataclass(slots=True)
 class Selected:
     """What is published, and why no more."""
@@ -73,16 +58,16 @@ class Selected:
     """The sentence that says what bounds the tier."""
 
 
-def blocks(keys: Iterable[Key]) -> list[Block]:
+def blocks(keys: Iterable[Key]) -> Iterator[Block]:
     """The blocks of a tier's keys, which stand one behind the other in row order."""
-    found: list[Block] = []
     start, rows = 0, list[Key]()
     for position, key in enumerate(keys):
         if rows and (key.seed, key.corrupter) != (rows[0].seed, rows[0].corrupter):
-            found.append(_block(rows, start))
+            yield _block(rows, start)
             start, rows = position, []
         rows.append(key)
-    return [*found, _block(rows, start)] if rows else found
+    if rows:
+        yield _block(rows, start)
 
 
 def _block(rows: Sequence[Key], start: int) -> Block:
@@ -90,23 +75,18 @@ def _block(rows: Sequence[Key], start: int) -> Block:
     return Block(key.seed, key.corrupter, key.difficulty, key.operator, key.group, key.tool, start, len(rows))
 
 
-def select(candidates: Sequence[Block], strategies: Sequence[str], target: int) -> Selected:
+def select(candidates: Iterable[Block], strategies: Sequence[str], target: int) -> Selected:
     """The largest tier in fixed shares that the blocks and caps allow; `target` bounds its negatives (0: no bound)."""
     chosen, shares = Selected(array("Q")), shares_of(strategies)
-    cells: dict[Cell, list[Block]] = {}
-    parents: set[tuple[int, int]] = set()
-    for block in sorted(candidates):
-        cells.setdefault((block.corrupter, DIFFICULTIES[block.difficulty]), []).append(block)
-        parents.add((block.corrupter, block.group))
-    chosen.supply.update({cell: len(found) for cell, found in cells.items()})
-    chosen.applicable.update(corrupter for corrupter, _ in parents)
+    table = Table(candidates)
+    chosen.supply.update({cell: len(found) for cell, found in table.cells.items()})
+    chosen.applicable.update(table.applicable())
     size, chosen.bound = _upper_bound(chosen, strategies, target, shares)
-    taken = _fill(cells, size, shares)
+    taken = _fill(table, size, shares)
     if taken is None:
-        size, taken = _largest(cells, size, shares)
+        size, taken = _largest(table, size, shares)
         chosen.bound += f"; then at most {MAX_PER_PARENT} a parent and {MAX_TOOL_SHARE:.0%} a tool"
-    chosen.negatives = size
-    chosen.rows.extend(sorted(row for block in taken for row in range(block.first, block.first + block.rows)))
+    chosen.negatives, chosen.rows = size, table.rows_of(taken)
     return chosen
 
 
@@ -126,14 +106,12 @@ def _upper_bound(
     return min(bounds)
 
 
-def _largest(
-    cells: Mapping[Cell, list[Block]], too_large: int, shares: Mapping[Cell, float]
-) -> tuple[int, list[Block]]:
+def _largest(table: Table, too_large: int, shares: Mapping[Cell, float]) -> tuple[int, array[int]]:
     """The largest size below `too_large` that the caps let fill, by bisection, and its blocks."""
-    size, best = 0, list[Block]()
+    size, best = 0, array("I")
     while too_large - size > 1:
         middle = (size + too_large) // 2
-        taken = _fill(cells, middle, shares)
+        taken = _fill(table, middle, shares)
         if taken is None:
             too_large = middle
         else:
@@ -151,23 +129,22 @@ def quotas(size: int, shares: Mapping[Cell, float]) -> dict[Cell, int]:
     return found
 
 
-def _fill(cells: Mapping[Cell, list[Block]], size: int, shares: Mapping[Cell, float]) -> list[Block] | None:
+def _fill(table: Table, size: int, shares: Mapping[Cell, float]) -> array[int] | None:
     """Blocks that fill every quota of `size`, the scarcest first, each in hash order; None where the caps forbid it."""
     wanted = {cell: quota for cell, quota in quotas(size, shares).items() if quota}
     most_of_a_tool = max(1, int(MAX_TOOL_SHARE * size))
-    tools, parents, pairs = Counter[int](), Counter[int](), Counter[tuple[int, int]]()
-    taken: list[Block] = []
-    for cell in sorted(wanted, key=lambda cell: (len(cells.get(cell, ())) / wanted[cell], cell)):
-        left = wanted[cell]
-        for block in cells.get(cell, ()):
-            own = block.group, block.corrupter
-            if tools[block.tool] >= most_of_a_tool or parents[block.group] >= MAX_PER_PARENT:
+    tools, parents = array("I", bytes(4 * table.tools)), bytearray(table.parents)
+    by_strategy = {place: bytearray(table.parents) for place, _ in wanted}
+    taken = array("I")
+    for cell in sorted(wanted, key=lambda cell: (len(table.cells.get(cell, ())) / wanted[cell], cell)):
+        left, pairs = wanted[cell], by_strategy[cell[0]]
+        for block in table.cells.get(cell, ()):
+            tool, parent = table.tool[block], table.parent[block]
+            if tools[tool] >= most_of_a_tool or parents[parent] >= MAX_PER_PARENT or pairs[parent] >= MAX_PER_STRATEGY:
                 continue
-            if pairs[own] >= MAX_PER_STRATEGY:
-                continue
-            tools[block.tool] += 1
-            parents[block.group] += 1
-            pairs[own] += 1
+            tools[tool] += 1
+            parents[parent] += 1
+            pairs[parent] += 1
             taken.append(block)
             left -= 1
             if not left:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
-from ..contract.audit import Auditor
-from ..contract.rules import MAX_LINE_BYTES
+from ..contract.audit import another_split, name_of, parse, repeated
 from ..contract.violations import Violation
-from ..errors import PolecatsError
+from ..errors import ExitCode, PolecatsError
 from . import manifest as manifests
+from .keyset import KeySet
+from .ranges import SHOWN, Found, ParentOf, audited, lines
+from .tier_audit import PairReport, Splits, audit_pairs
 
-SHOWN = 100
-CHUNK = 2**20
+_LINE_BYTES = 1024
+"""Of a usual line; it only decides how the ids are stored."""
+_ROWS_OF_A_GROUP = 8
+"""Likewise."""
 
 
 @dataclass(slots=True)
@@ -29,60 +35,100 @@ class Report:
     first: list[tuple[int, Violation]] = field(default_factory=list)
     sha256: str = ""
     manifest_problems: list[str] = field(default_factory=list)
+    pairs: PairReport | None = None
+    """On the pair file of Tiers II and III."""
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong with the file."""
-        return not self.bad_lines and not self.manifest_problems
+        return not self.bad_lines and not self.manifest_problems and (self.pairs is None or self.pairs.ok)
 
 
-def validate(path: Path, progress: Callable[[int], None] = lambda lines: None) -> Report:
-    """Audit every line of `path`, then the manifest beside it where there is one. Raises `PolecatsError`."""
-    report, auditor, digest = Report(), Auditor(), hashlib.sha256()
+def validate(
+    path: Path,
+    progress: Callable[[int], None] = lambda lines: None,
+    processes: int | None = None,
+    parent_of: ParentOf | None = None,
+) -> Report:
+    """Audit every line of `path`, then pair file and manifest beside it, where there are. Raises `PolecatsError`.
+
+    A big file is audited by so many `processes`, one a core if not told otherwise; the report is the same. With
+    `parent_of`, which finds a Tier I record by its name, rows of Tiers II and III are replayed.
+    """
     try:
-        with path.open("rb") as data:
-            for line, size in _lines(data, digest.update):
-                report.lines += 1
-                _enter(report, line, size, auditor)
-                if report.lines % 10_000 == 0:
-                    progress(report.lines)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            report = _of_a_stream(path, progress, processes, parent_of)
+        else:
+            report = _of_a_file(path, progress, processes, parent_of)
+            report.pairs = audit_pairs(path) if report.lines else None
+    except EOFError:
+        sentence = f"{path}: a process that audited it was killed (out of memory?); validate it again."
+        raise PolecatsError(sentence, ExitCode.REFUSED) from None
     except OSError as error:
         raise PolecatsError(f"{path}: cannot be read: {error.strerror}.") from None
-    report.sha256 = digest.hexdigest()
     _check_manifest(path, report)
     return report
 
 
-def _lines(data: BinaryIO, seen: Callable[[bytes], None]) -> Iterator[tuple[bytes, int]]:
-    """Lines with their newline and their size; of one longer than any legal line only the two ends are kept.
-
-    Every byte goes to `seen`.
-    """
-    limit = MAX_LINE_BYTES + 2
-    while line := data.readline(limit):
-        seen(line)
-        size = len(line)
-        while size >= limit and not line.endswith(b"\n") and (piece := data.readline(CHUNK)):
-            seen(piece)
-            size += len(piece)
-            line = line[:limit] + piece[-1:]
-        yield line, size
+def _of_a_stream(
+    path: Path, progress: Callable[[int], None], processes: int | None, parent_of: ParentOf | None
+) -> Report:
+    """A pipe is copied first: it cannot be read twice."""
+    with path.open("rb") as data, tempfile.NamedTemporaryFile(prefix="polecats-") as copy:
+        shutil.copyfileobj(data, copy)
+        copy.flush()
+        return _of_a_file(Path(copy.name), progress, processes, parent_of)
 
 
-def _enter(report: Report, line: bytes, size: int, auditor: Auditor) -> None:
-    if size > len(line):
-        found = [Violation("E01", "", f"line of {size:,} bytes (at most {MAX_LINE_BYTES:,})")]
-    else:
-        found = auditor.audit(line.removesuffix(b"\n"))
-    if not line.endswith(b"\n"):
-        found = [*found, Violation("E02", "", "the last line does not end in a newline: the file is cut off")]
-    if not found:
-        return
-    report.bad_lines += 1
-    for violation in found:
-        report.by_code[violation.code] += 1
+def _of_a_file(
+    path: Path, progress: Callable[[int], None], processes: int | None, parent_of: ParentOf | None
+) -> Report:
+    report, digest = Report(), hashlib.sha256()
+    with path.open("rb") as data:
+        size = path.stat().st_size
+        ids, splits = KeySet(size // _LINE_BYTES), Splits(size // _LINE_BYTES // _ROWS_OF_A_GROUP)
+        for found in audited(path, size, processes, parent_of):
+            digest.update(data.read(found.stop - found.start))
+            _enter_groups(found, splits)
+            _enter(report, found, ids, path)
+            progress(report.lines)
+    report.sha256 = digest.hexdigest()
+    return report
+
+
+def _enter(report: Report, found: Found, ids: KeySet, path: Path) -> None:
+    """Add what was found in the next range, and which of its ids stood before."""
+    again = [found.keyed[position] for position in ids.add_all(bytes(found.keys))]
+    if again:
+        found.by_code["E18"] += len(again)
         if len(report.first) < SHOWN:
-            report.first.append((report.lines, violation))
+            found.first = sorted([*found.first, *_repeated(path, found, again[:SHOWN])], key=lambda item: item[0])
+    report.bad_lines += len({*found.bad, *again})
+    report.by_code += found.by_code
+    first = [(report.lines + 1 + number, violation) for number, violation in found.first]
+    report.first += first[: SHOWN - len(report.first)]
+    report.lines += found.lines
+
+
+def _enter_groups(found: Found, splits: Splits) -> None:
+    """Add the lines whose group stood in another split before."""
+    firsts = [(number, split, splits.first(group, split)) for number, group, split in found.grouped]
+    wrong = [(number, another_split(split, first)) for number, split, first in firsts if split != first]
+    if wrong:
+        found.by_code["E17"] += len(wrong)
+        found.bad = array("L", sorted({*found.bad, *(number for number, _ in wrong)}))
+        found.first = sorted([*found.first, *wrong], key=lambda item: item[0])[:SHOWN]
+
+
+def _repeated(path: Path, found: Found, numbers: list[int]) -> list[tuple[int, Violation]]:
+    """What is wrong with the lines of these numbers in a range, by their names."""
+    wanted = set(numbers)
+    with path.open("rb") as data:
+        return [
+            (number, repeated(name_of(parse(line.removesuffix(b"\n")))))
+            for number, (line, _) in enumerate(lines(data, found.start, found.stop))
+            if number in wanted
+        ]
 
 
 def _check_manifest(path: Path, report: Report) -> None:

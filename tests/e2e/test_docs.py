@@ -14,6 +14,7 @@ import pytest
 from coordinator.contract import Call, Row, Sample, Skip
 from coordinator.engine.repository import init
 from coordinator.errors import ExitCode
+from tests.e2e import tier_examples
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,7 +39,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "config.toml", folder)
     init(folder)
     (folder / "DIR").symlink_to(folder / "tracks" / "jasper" / "samples")
-    run(folder, "polecats demo --rows 300 --plain")
+    for command in ("demo --rows 300", "run --tier 2", "demo --rows 300"):  # the last run is one of Tier I
+        run(folder, f"polecats {command} --plain")
     return folder
 
 
@@ -61,7 +63,7 @@ def test_readme_commands_run(repository: Path, command: str) -> None:
     if "No run is in progress" not in done.stderr:
         assert done.returncode != ExitCode.USAGE, done.stderr
     assert "Traceback" not in done.stderr
-    if not {"run", "failures", "restart", "stop"} & set(command.split()):
+    if not {"run", "failures", "restart", "stop", "gates"} & set(command.split()):
         assert done.returncode == 0, done.stderr
 
 
@@ -83,6 +85,10 @@ def test_exit_codes_are_all_explained() -> None:
 def test_every_loader_stands_in_the_readme() -> None:
     for file in (ROOT / "tracks").glob("*/[a-z]*.py"):
         assert re.search(rf"\b{file.stem}\b", README), f"{file.stem} is missing"
+
+
+def test_the_examples_of_the_tiers_are_what_the_corrupters_make() -> None:
+    assert tier_examples.text() in README, "run: python tests/e2e/tier_examples.py"
 
 
 def test_the_guides_example_works() -> None:

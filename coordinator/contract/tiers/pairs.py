@@ -27,7 +27,11 @@ def pair_rows(block: Sequence[bytes]) -> list[bytes]:
 
     Raises `Reject` for a block whose negative has no positive.
     """
-    records = [orjson.loads(line) for line in block]
+    return pairs_of([orjson.loads(line) for line in block])
+
+
+def pairs_of(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """As `pair_rows`, of the parsed rows of a block."""
     benign = [record for record in records if record["metadata"]["variant"] == "control"]
     return [_pair(record, benign) for record in records if record["metadata"]["variant"] == "mutant"]
 

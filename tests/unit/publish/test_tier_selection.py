@@ -8,7 +8,8 @@ from random import Random
 import pytest
 
 from coordinator.contract.tiers.keys import Key, unpack
-from coordinator.publish.tier_selection import Block, blocks, quotas, select, shares_of
+from coordinator.publish.tier_selection import blocks, quotas, select, shares_of
+from coordinator.publish.tier_table import Block
 
 STRATEGIES = ["a", "b", "c", "d"]
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coordinator.errors import ExitCode, PolecatsError
-from coordinator.publish import manifest
+from coordinator.publish import manifest, ranges
 from coordinator.publish.merge import merge
 from coordinator.publish.validate import SHOWN, Report, validate
 
@@ -162,6 +166,95 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path: Path, place: str) -> None:
         validate(tmp_path / place)
     assert caught.value.code == ExitCode.USAGE
     assert str(tmp_path) in str(caught.value)
+
+
+# ---- by ranges, in processes
+
+
+@pytest.fixture
+def long(store: Store, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Hundreds of lines in ranges of 3,000 bytes: good ones, broken ones, ids that come again far away, a long one."""
+    monkeypatch.setattr(ranges, "RANGE_BYTES", 3_000)
+    good = [store.line(A, row, row).data for row in range(400)]
+    for row in range(0, 400, 37):
+        good[row] = good[row].replace(b'"scope_volume":1', b'"scope_volume":2')
+    good[100] = b"x" * 200_000
+    good[390] = good[5]
+    good[200] = good[399] = good[37]
+    path = store.root / "long.jsonl"
+    path.write_bytes(b"\n".join([*good, b""]))
+    return path
+
+
+@pytest.mark.parametrize("cut", [0, 1, 30])
+def test_processes_and_ranges_report_the_same(long: Path, monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+    data = long.read_bytes()
+    long.write_bytes(data[: len(data) - cut])
+    reports = [validate(long, processes=processes) for processes in (1, 2, 3)]
+    monkeypatch.setattr(ranges, "RANGE_BYTES", 2**30)
+    reports.append(validate(long))
+    assert reports.count(reports[0]) == 4
+    report = reports[0]
+    assert report.lines == 400
+    assert report.first == sorted(report.first, key=lambda item: item[0])
+    again = [(line, violation.message) for line, violation in report.first if violation.code == "E18"]
+    expected = [(201, "org/a#train-37 stands twice"), (391, "org/a#train-5 stands twice")]
+    assert again == [*expected, *[(400, "org/a#train-37 stands twice")] * (cut < 2)]
+    assert report.bad_lines == 11 + 1 + 3
+    assert report.sha256 == hashlib.sha256(long.read_bytes()).hexdigest()
+
+
+def test_more_repeats_than_are_shown_are_counted(long: Path) -> None:
+    long.write_bytes(long.read_bytes() * 2)
+    report = validate(long, processes=2)
+    assert report.by_code["E18"] == 3 + 399
+    assert len(report.first) == SHOWN
+    assert report.bad_lines == 15 + 400
+
+
+def test_a_process_that_is_killed_is_a_sentence(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "audit", lambda *args: os._exit(9))
+    with pytest.raises(PolecatsError, match="was killed") as caught:
+        validate(long, processes=2)
+    assert caught.value.code == ExitCode.REFUSED
+
+
+def test_no_process_outlives_who_reads_them(long: Path) -> None:
+    script = (
+        "import multiprocessing, os, sys; from pathlib import Path; from coordinator.publish import ranges\n"
+        "ranges.RANGE_BYTES = 3000; path = Path(sys.argv[1])\n"
+        "next(ranges.audited(path, path.stat().st_size, 3))\n"
+        "print(*(child.pid for child in multiprocessing.active_children()), flush=True)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, long], capture_output=True, text=True, check=False)
+    pids = done.stdout.split()
+    assert len(pids) == 3
+    assert eventually(lambda: not any(is_alive(pid) for pid in pids))
+
+
+def is_alive(pid: str) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def eventually(true: Callable[[], bool], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.02)
+    return true()
+
+
+def test_a_pipe_is_audited_as_a_file_is(published: Path) -> None:
+    expected, pipe = validate(alone(published)), published.with_name("pipe")
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(published.read_bytes()))
+    writer.start()
+    assert validate(pipe) == expected
+    writer.join()
 
 
 PIECES = st.sampled_from(
