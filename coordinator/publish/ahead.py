@@ -1,11 +1,12 @@
-"""A second thread for what a merge waits for: the next part is read and verified while this one is written.
+"""Threads for what a merge waits for: the next part is read and verified while the last is hashed and written.
 
-Reading and hashing leave the interpreter to others meanwhile, so two cores do the work of a merge.
+Reading, hashing and writing leave the interpreter to others meanwhile, so two cores do the work of a merge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
@@ -42,3 +43,35 @@ def ahead() -> Iterator[Ahead]:
     """Read ahead while the block runs."""
     with ThreadPoolExecutor(1, "reads-ahead") as thread:
         yield Ahead(thread)
+
+
+class Behind:
+    """Hashes and writes block after block. No more than one waits, so that memory stays that of some parts."""
+
+    def __init__(self, thread: ThreadPoolExecutor, write: Callable[[bytes], object]) -> None:
+        self._thread, self._write = thread, write
+        self._digest = hashlib.sha256()
+        self._last: Future[None] | None = None
+
+    def take(self, data: bytes) -> None:
+        """Hand over the next block. Raises what writing the one before has raised."""
+        self.settle()
+        self._last = self._thread.submit(self._put, data)
+
+    def settle(self) -> str:
+        """Wait until all is written; the SHA-256 of it, in hex. Raises what writing has raised."""
+        if self._last is not None:
+            self._last.result()
+            self._last = None
+        return self._digest.hexdigest()
+
+    def _put(self, data: bytes) -> None:
+        self._write(data)
+        self._digest.update(data)
+
+
+@contextmanager
+def behind(write: Callable[[bytes], object]) -> Iterator[Behind]:
+    """Write on a thread while the block runs."""
+    with ThreadPoolExecutor(1, "writes-behind") as thread:
+        yield Behind(thread, write)

@@ -8,7 +8,6 @@ part's lines.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +19,7 @@ from ..disk import FULL, DiskError, free_bytes
 from ..errors import ExitCode, PolecatsError
 from ..worker.fingerprint import contract_version
 from ..worker.parts import COMMITS, PartFile
-from .ahead import ahead
+from .ahead import ahead, behind
 from .inputs import Input
 from .output import holds, put, temporary
 from .place import check_room
@@ -114,9 +113,7 @@ def merge(
 def _pass(inputs: Sequence[Input], quotas: Mapping[str, int] | None, write: Write, progress: Progress) -> Merged:
     merged = Merged(inputs)
     selection = Selection(inputs)
-    digest = hashlib.sha256()
-
-    with ahead() as reading:
+    with ahead() as reading, behind(write) as writing:
         for item in inputs:
             tally = merged.tallies[item.name] = Tally()
             if item.left_out:
@@ -127,13 +124,12 @@ def _pass(inputs: Sequence[Input], quotas: Mapping[str, int] | None, write: Writ
                 tally.samples += part.rows
                 room = -1 if quota < 0 else quota - tally.kept
                 data = _choose(selection, item, part, keys, room, tally, notes=merged.notes, read=reading.read)
-                write(data)
-                digest.update(data)
+                writing.take(data)
                 merged.bytes += len(data)
                 progress(item.name, merged.rows + tally.kept)
             merged.rows += tally.kept
             _check_balance(merged, item, tally)
-    merged.sha256 = digest.hexdigest()
+        merged.sha256 = writing.settle()
     return merged
 
 

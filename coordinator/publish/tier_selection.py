@@ -1,6 +1,6 @@
 """Which rows of a tier are published: whole blocks, by the tier's shares and caps, in the order of their hashes.
 
-Reads light keys alone (32 bytes a row), and holds some 30 bytes a block (`tier_table`). Nothing is ever taken
+Reads light keys alone (32 bytes a row), and holds at most 40 bytes a block (`tier_table`). Nothing is ever taken
 twice; where parents are too few, the tier is smaller, and the report says which strategy and difficulty bound it.
 """
 
@@ -77,7 +77,7 @@ def _block(rows: Sequence[Key], start: int) -> Block:
 
 def select(candidates: Iterable[Block], strategies: Sequence[str], target: int) -> Selected:
     """The largest tier in fixed shares that the blocks and caps allow; `target` bounds its negatives (0: no bound)."""
-    chosen, shares = Selected(array("Q")), shares_of(strategies)
+    chosen, shares = Selected(array("I")), shares_of(strategies)
     table = Table(candidates)
     chosen.supply.update({cell: len(found) for cell, found in table.cells.items()})
     chosen.applicable.update(table.applicable())
