@@ -240,8 +240,9 @@ def test_the_shipped_file_loads_and_says_the_defaults() -> None:
 def test_a_loader_has_its_own_number_of_workers_or_its_tracks(paths: Paths) -> None:
     text = "[run]\nworkers = 3\n[tracks.opal]\nworkers = 2\n[tracks.opal.bfcl]\nworkers = 4\nlimit = 5\n"
     config = loaded(paths, text)
-    numbers = [config.loader_workers(*name) for name in (("opal", "bfcl"), ("opal", "acon"), ("topaz", "lmsys"))]
-    assert (numbers, config.slots()) == ([4, 2, 1], 3)
+    names = (("opal", "bfcl"), ("opal", "acon"), ("topaz", "lmsys"))
+    numbers = [[config.loader_workers(*name, tracks) for name in names] for tracks in (1, 2, 9)]
+    assert (numbers, config.slots()) == ([[3, 2, 3], [3, 2, 1], [3, 2, 1]], 3)
     assert config.loader("opal", "bfcl").options == {"limit": 5}
     assert config.loader("opal", "acon").options == {}
 
