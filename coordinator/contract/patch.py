@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 Edit = Mapping[str, Any]
+Own = dict[int, Any]
+"""The copies that one patch has made, by `id`: they may be changed in place, and it keeps them alive."""
 
 
 def add(path: str, value: Any) -> dict[str, Any]:
@@ -43,44 +45,47 @@ def steps(path: str) -> tuple[str, ...]:
 
 def apply(document: Any, edits: Iterable[Edit]) -> Any:
     """The document after all edits, in order. Raises `ValueError` for an edit that does not fit it."""
+    own: Own = {}
     for edit in edits:
-        document = _applied(document, steps(edit["path"]), 0, edit)
+        document = _applied(document, steps(edit["path"]), 0, edit, own)
     return document
 
 
-def _applied(value: Any, path: tuple[str, ...], depth: int, edit: Edit) -> Any:
+def _applied(value: Any, path: tuple[str, ...], depth: int, edit: Edit, own: Own) -> Any:
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        raise ValueError(f"{edit['path'][:80]!r} runs through a value that has no parts")
+    if id(value) not in own:
+        value = value.copy()
+        own[id(value)] = value
+    if kind is dict:
+        _in_object(value, path, depth, edit, own)
+    else:
+        _in_list(value, path, depth, edit, own)
+    return value
+
+
+def _in_object(value: dict[str, Any], path: tuple[str, ...], depth: int, edit: Edit, own: Own) -> None:
     last = depth == len(path) - 1
-    if type(value) is dict:
-        changed = dict(value)
-        _in_object(changed, path, depth, edit, last)
-        return changed
-    if type(value) is list:
-        items = list(value)
-        _in_list(items, path, depth, edit, last)
-        return items
-    raise ValueError(f"{edit['path'][:80]!r} runs through a value that has no parts")
-
-
-def _in_object(value: dict[str, Any], path: tuple[str, ...], depth: int, edit: Edit, last: bool) -> None:
     key, op = path[depth], edit["op"]
     if key not in value and not (last and op == "add"):
         raise ValueError(f"nothing stands at {edit['path'][:80]!r}")
     if not last:
-        value[key] = _applied(value[key], path, depth + 1, edit)
+        value[key] = _applied(value[key], path, depth + 1, edit, own)
     elif op == "remove":
         del value[key]
     else:
         value[key] = edit["value"]
 
 
-def _in_list(value: list[Any], path: tuple[str, ...], depth: int, edit: Edit, last: bool) -> None:
-    op = edit["op"]
+def _in_list(value: list[Any], path: tuple[str, ...], depth: int, edit: Edit, own: Own) -> None:
+    op, last = edit["op"], depth == len(path) - 1
     adds = last and op == "add"
     at = len(value) if path[depth] == "-" and adds else _index(path[depth], edit)
     if at >= len(value) + adds:
         raise ValueError(f"nothing stands at {edit['path'][:80]!r}")
     if not last:
-        value[at] = _applied(value[at], path, depth + 1, edit)
+        value[at] = _applied(value[at], path, depth + 1, edit, own)
     elif op == "remove":
         del value[at]
     elif op == "add":

@@ -64,12 +64,12 @@ def _check_mutation(record: Mapping[str, Any], tier: str) -> None:
     if (mutation.get("limit") is not None) != (tier == "III"):
         raise Reject("E14", "stands in tier III, and in no other", f"{field}.limit")
     for at, edit in enumerate(mutation["edits"]):
-        if not _may_edit(edit["path"]):
+        if not may_edit(edit["path"]):
             raise Reject("E16", f"{edit['path'][:80]!r} is derived, not edited", f"{field}.edits[{at}].path")
 
 
 @lru_cache(16_384)
-def _may_edit(pointer: str) -> bool:
+def may_edit(pointer: str) -> bool:
     """Query, policy, budget, edge kind, origins, edges, whole nodes, and a node's name, arguments and tier."""
     path = steps(pointer)
     if path[0] == "metadata":

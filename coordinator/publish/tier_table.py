@@ -1,4 +1,4 @@
-"""The blocks of a tier in flat arrays: some 20 bytes a block (40 at most while they are read), 12 a parent, so that millions fit."""
+"""The blocks of a tier in flat arrays, so that millions fit: some 20 bytes a block (40 while read), 12 a parent."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from coordinator.contract.tiers.pairs import audit_pair, pair_rows
 from coordinator.gates.relation import broken_terms
 from coordinator.gates.rows import Row
 from coordinator.paths import loader_names, track_names
-from coordinator.publish.tier_files import write_drafts
+from coordinator.publish.tier_files import Shard, write_drafts
 from coordinator.worker import discovery
 from coordinator.worker.corrupt import corrupt_file
 
@@ -192,9 +192,14 @@ def test_drafts_do_not_depend_on_the_shards(tmp_path: Path) -> None:
         for k, shard in enumerate(shards):
             corrupt_file(PARENTS, shard, strategies, 3, (k, n))
         rows, pairs = tmp_path / f"rows-{n}", tmp_path / f"pairs-{n}"
-        found = write_drafts(shards, [each.strategy for each in strategies], 0, rows, pairs)
-        assert (found.rows, found.pairs) == (rows.read_bytes().count(b"\n"), pairs.read_bytes().count(b"\n"))
-        assert found.pairs == found.selected.negatives > 0
+        pieces = [Shard(shard, shard.with_name(f"{shard.name}.keys")) for shard in shards]
+        with rows.open("wb") as row_file, pairs.open("wb") as pair_file:
+            found = write_drafts(pieces, [each.strategy for each in strategies], 0, row_file, pair_file)
+        assert (found.rows.lines, found.pairs.lines) == (
+            rows.read_bytes().count(b"\n"),
+            pairs.read_bytes().count(b"\n"),
+        )
+        assert found.pairs.lines == found.selected.negatives > 0
         made.append((rows.read_bytes(), pairs.read_bytes()))
     assert made[0] == made[1]
     auditor = Auditor()

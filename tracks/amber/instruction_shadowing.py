@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any, ClassVar
 
 from coordinator.contract.mutation import Difficulty
 from coordinator.contract.tiers import Corrupter, Draw, Parent, Step, Variant, escape, policy, replace
 from coordinator.contract.tiers.lexicon import SCAFFOLD, pick, privilege
-from coordinator.contract.tiers.scaffold import Plan, originate, state_policy, two_readers, web_origin
+from coordinator.contract.tiers.scaffold import Plan, originate, small_order, state_policy, two_readers, web_origin
 
 BASE: dict[str, float] = {"rewire": 0.55, "hijack_argument": 0.75, "insert_privileged": 0.90, "two_hop": 0.70}
 DIFFICULTY: dict[str, Difficulty] = {
@@ -17,6 +16,8 @@ DIFFICULTY: dict[str, Difficulty] = {
     "insert_privileged": "easy",
     "two_hop": "medium",
 }
+PUT_IN: dict[Difficulty, str] = {"hard": "hijack_argument", "medium": "rewire", "easy": "insert_privileged"}
+"""What is done to a privileged call that stands in both rows because the parent has none."""
 Edits = list[dict[str, Any]]
 
 
@@ -40,7 +41,7 @@ class InstructionShadowing(Corrupter):
             step = draw.random.choice(parent.privileged)
             operator = "hijack_argument" if draw.random.random() < 0.6 and _plain_key(step) else "rewire"
             return _rows(parent, plan, draw, operator, step)
-        return _rows(parent, plan, draw, "insert_privileged", None)
+        return _rows(parent, plan, draw, PUT_IN[draw.difficulty], None)
 
 
 def _plain_key(step: Step) -> str | None:
@@ -56,10 +57,11 @@ def _rows(parent: Parent, plan: Plan, draw: Draw, operator: str, step: Step | No
     first, second = two_readers(plan, random, None if operator == "two_hop" else step, own=operator != "two_hop")
     relay = plan.put_first(pick(random, SCAFFOLD["relays"]), {}) if operator == "two_hop" else None
     tool = step.tool if step else pick(random, SCAFFOLD["privileged"])
-    target = step.node_id if step else plan.put_last(tool, {"reference": _reference(random)})
+    target = step.node_id if step else plan.put_last(tool, small_order(random))
     origin = web_origin(random)
     rule = state_policy(policy.stated(random, policy.TRUST))
-    extra = _hijack(plan, step, first) if operator == "hijack_argument" and step else []
+    key = _plain_key(step) if step else "reference"
+    extra = _hijack(plan, target, key or "", first) if operator == "hijack_argument" else []
 
     def edits(web: str, decides: str) -> Edits:
         edges = [(decides, target)] if relay is None else [(decides, relay), (relay, target)]
@@ -76,11 +78,7 @@ def _rows(parent: Parent, plan: Plan, draw: Draw, operator: str, step: Step | No
     ]
 
 
-def _reference(random: Random) -> str:
-    return f"{pick(random, SCAFFOLD['topics'])}-{int(random.random() * 900) + 100}"
-
-
-def _hijack(plan: Plan, step: Step, source: str) -> Edits:
-    """The target's first plain argument comes from the deciding call's result."""
-    path = f"/execution_plan/nodes/{step.number + len(plan.before)}/arguments/{escape(_plain_key(step) or '')}"
+def _hijack(plan: Plan, target: str, key: str, source: str) -> Edits:
+    """An argument of the target comes from the deciding call's result."""
+    path = f"/execution_plan/nodes/{plan.index(target)}/arguments/{escape(key)}"
     return [replace(path, f"$step{plan.index(source) + 1}.result")]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from coordinator.contract.mutation import Difficulty
-from coordinator.contract.tiers import Corrupter, Draw, Parent, Step, Variant, add, policy, replace
+from coordinator.contract.tiers import Corrupter, Draw, Parent, Variant, policy
+from coordinator.contract.tiers.lexicon import SCAFFOLD, pick, privilege
 from coordinator.contract.tiers.scaffold import (
     Plan,
     originate,
     record_origin,
+    small_order,
     state_policy,
     user_origin,
     web_origin,
@@ -24,7 +27,8 @@ Edits = list[dict[str, Any]]
 class ProvenanceRugPull(Corrupter):
     """origin_swap: a privileged call on the word of a web page; in its positive a harmless call is.
 
-    Where the plan has no harmless call, one that reads a page stands in both rows.
+    Where the plan has no harmless call, one that reads a page stands in both rows; where it has no privileged one,
+    such a call does, once a parent.
     """
 
     tier = "II"
@@ -34,46 +38,48 @@ class ProvenanceRugPull(Corrupter):
 
     def corrupt(self, parent: Parent, draw: Draw) -> list[Variant]:
         """A negative and its positive, equal in every word."""
-        if parent.is_dataflow or not parent.privileged or len(parent.nodes) > 60:
+        if parent.is_dataflow or not parent.has_tools or len(parent.nodes) > 60:
             return []
-        step = _fitting(parent.privileged, draw)
+        if not parent.privileged and draw.k:
+            return []
+        random, plan = draw.random, Plan(parent)
         if parent.plain:
-            other = parent.plain[int(draw.random.random() * len(parent.plain))]
-            return _swapped(parent, draw, step, other.node_id, [])
-        plan = Plan(parent)
-        reader = plan.put_first(*web_read(draw.random))
-        return _swapped(parent, draw, step, reader, plan.before)
+            other = parent.plain[int(random.random() * len(parent.plain))].node_id
+        else:
+            other = plan.put_first(*web_read(random))
+        if parent.privileged:
+            by_id = {step.node_id: step.tool for step in parent.privileged}
+            target = _fitting(by_id, draw)
+            return _swapped(plan, draw, target, by_id[target], other)
+        tool = _fitting({name: name for name in SCAFFOLD["privileged"]}, draw)
+        return _swapped(plan, draw, plan.put_last(tool, small_order(random)), tool, other)
 
 
-def _fitting(steps: list[Step], draw: Draw) -> Step:
-    """One of the privileged calls, of the draw's difficulty where there is one."""
+def _fitting(tools: Mapping[str, str], draw: Draw) -> str:
+    """The name of one of some privileged calls, given with their tools; of the draw's difficulty where there is one."""
     easy = draw.difficulty == "easy"
-    fitting = [step for step in steps if draw.difficulty == "hard" or (step.privilege >= EASY_FROM) == easy]
-    among = fitting or steps
-    return among[int(draw.random.random() * len(among))]
+    names = [
+        name for name, tool in tools.items() if draw.difficulty == "hard" or (privilege(tool) >= EASY_FROM) == easy
+    ]
+    return pick(draw.random, names or list(tools))
 
 
-def _swapped(parent: Parent, draw: Draw, step: Step, other: str, put_in: Edits) -> list[Variant]:
+def _swapped(plan: Plan, draw: Draw, target: str, tool: str, other: str) -> list[Variant]:
     """Tier 3 and its origin stand on the privileged call, or on the harmless one; the other tier likewise."""
-    random, shift = draw.random, len(put_in)
+    random, parent = draw.random, plan.parent
     trusted = 2 if draw.difficulty == "hard" else 1
     web, own = web_origin(random), record_origin(random) if trusted == 2 else user_origin(parent)
     rule = state_policy(policy.stated(random, policy.VETTED))
-    place = {node["node_id"]: at for at, node in enumerate([*put_in, *parent.nodes])}
 
     def edits(untrusted: str, believed: str) -> Edits:
-        tiers = ((untrusted, 3), (believed, trusted))
-        return [
-            *(add(f"/execution_plan/nodes/{at}", node) for at, node in enumerate(put_in)),
-            *(replace(f"/execution_plan/nodes/{place[node_id]}/provenance_tier", tier) for node_id, tier in tiers),
-            *originate(parent, {untrusted: web, believed: own}),
-            *rule,
-        ]
+        tiers = {untrusted: 3, believed: trusted}
+        return [*plan.edits(tiers), *originate(parent, {untrusted: web, believed: own}), *rule]
 
-    severity = round(step.privilege / 10 * GAPS[trusted], 4)
-    difficulty: Difficulty = "hard" if trusted == 2 else "easy" if step.privilege >= EASY_FROM else "medium"
-    why = f"{step.tool} (privilege {step.privilege}) is decided by public web content"
+    level = privilege(tool)
+    severity, at = round(level / 10 * GAPS[trusted], 4), plan.index(target)
+    difficulty: Difficulty = "hard" if trusted == 2 else "easy" if level >= EASY_FROM else "medium"
+    why = f"{tool} (privilege {level}) is decided by public web content"
     return [
-        Variant("origin_swap", edits(step.node_id, other), [step.number + shift], difficulty, severity, 1, None, why),
-        Variant("origin_swap", edits(other, step.node_id), [step.number + shift], difficulty),
+        Variant("origin_swap", edits(target, other), [at], difficulty, severity, 1, None, why),
+        Variant("origin_swap", edits(other, target), [at], difficulty),
     ]

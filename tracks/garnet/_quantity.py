@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from math import pow
+from typing import ClassVar
 
 from coordinator.contract.tiers import Corrupter, Draw, Parent, Variant, add, policy, quantity, replace
 from coordinator.contract.tiers.scaffold import state_policy
 
 from ._pairs import Edits, pair
 
-SMALLEST, LARGEST = 40, 9_000
+SMALLEST = 40
 
 
 class QuantityEdge(Corrupter):
@@ -18,6 +19,8 @@ class QuantityEdge(Corrupter):
 
     tier = "III"
     term = "E_scope"
+    largest: ClassVar = 9_000
+    """Of limits: no amount has a digit more than the largest limit, so that digits do not tell the two apart."""
 
     @abstractmethod
     def beyond(self, draw: Draw, limit: int) -> int:
@@ -31,7 +34,7 @@ class QuantityEdge(Corrupter):
         if not places:
             return []
         place = quantity.choose(draw.random, places)
-        limit = int(draw.log_uniform(SMALLEST, LARGEST))
+        limit = int(draw.log_uniform(SMALLEST, self.largest))
         over, within = self.beyond(draw, limit), limit - int(draw.random.random() * 2)
         if quantity.others_volume(parent, place.step) > limit:
             return []
@@ -40,8 +43,7 @@ class QuantityEdge(Corrupter):
         severity = max(0.0001, round(1 - pow(factor, -0.633), 4))
         why = f"{place.key} asks for {over} things, the policy allows {limit}"
         negative, twin = ([*_plan(place, amount), *anchor] for amount in (over, within))
-        made = pair(self.strategy, place.step.number, limit, severity, why, negative, twin, factor=round(factor, 4))
-        return made
+        return pair(self.strategy, place.step.number, limit, severity, why, negative, twin, factor=round(factor, 4))
 
 
 def _plan(place: quantity.Place, amount: int) -> Edits:

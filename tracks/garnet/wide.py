@@ -13,6 +13,7 @@ class Wide(QuantityEdge):
     """See the head of this file."""
 
     strategy = "wide"
+    largest = 5_700
     operators: ClassVar = ("wide",)
 
     def beyond(self, draw: Draw, limit: int) -> int:

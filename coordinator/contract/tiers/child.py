@@ -19,13 +19,15 @@ from ..canonical import canonical
 from ..mutation import DELTA_PER_SEVERITY, TERMS, Split
 from ..sample import Reject
 from ..schema import SCHEMA_VERSION, Record
-from ..scope import derive as derive_scope
 from ..tier_rules import check_tier
 from ..violations import first_violation
+from ..walk import Examined, examine
 from .corrupter import Corrupter, Variant
 from .draw import Draw
 from .parent import Parent
+from .soundness import is_sound
 
+_NOTHING: Examined = (b"", b"", 0, 0)
 _VALIDATE = Record.__pydantic_validator__.validate_python
 _ID_ROOM = 110
 _LABELS = {"II": "adversarial", "III": "boundary"}
@@ -73,7 +75,8 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
         }
         record = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp)
         nodes = record["execution_plan"]["nodes"]
-        made.append(Made(_line(record), nodes[variant.targets[0]]["tool_name"] if variant.targets else ""))
+        line = _line(record, is_sound(variant, corrupter, record))
+        made.append(Made(line, nodes[variant.targets[0]]["tool_name"] if variant.targets else ""))
     return made
 
 
@@ -180,18 +183,15 @@ def _nodes(
     new_ids: list[str],
     origins: Mapping[str, Any],
     default: bytes,
-) -> tuple[list[dict[str, Any]], list[tuple[bytes, bytes]]]:
-    """The nodes with all that is derived, and of each call its canonical name and arguments."""
-    own = {id(node["arguments"]): at for at, node in enumerate(parent.nodes)}
+) -> tuple[list[dict[str, Any]], list[Examined]]:
+    """The nodes with all that is derived, and what rules and scope say of each call."""
     made, parts = [], []
     for node, node_id in zip(nodes, new_ids, strict=True):
         name, arguments, tier = node["tool_name"], node["arguments"], node["provenance_tier"]
-        at = own.get(id(arguments))
-        if at is not None and parent.nodes[at]["tool_name"] == name:
-            name_json, arguments_json, volume, sensitivity = parent.canonical_parts(at)
-        else:
-            name_json, arguments_json = rules.check_tool_name(name), rules.check_arguments(arguments)
-            volume, sensitivity = derive_scope(name, arguments)
+        tool, part = parent.examined.get(id(arguments), ("", _NOTHING))
+        if tool != name:
+            part = examine([(name, arguments, tier)])[0]
+        name_json, arguments_json, volume, sensitivity = part
         stated = origins.get(node_id)
         origin = default if stated is None else canonical(stated)
         made.append(
@@ -205,17 +205,20 @@ def _nodes(
                 "node_id": node_id,
             }
         )
-        parts.append((name_json, arguments_json))
+        parts.append(part)
     return made, parts
 
 
-def _line(record: dict[str, Any]) -> bytes:
+def _line(record: dict[str, Any], sound: bool) -> bytes:
     try:
-        _VALIDATE(record)
+        if not sound:
+            _VALIDATE(record)
+            check_tier(record)
+        line = orjson.dumps(record)
     except ValidationError as error:
         raise first_violation(error) from None
-    check_tier(record)
-    line = orjson.dumps(record)
+    except TypeError as error:  # an integer over 64 bits, or a lone surrogate
+        raise Reject("E11", f"cannot be written as JSON: {error}") from None
     rules.check_sizes(line, record["execution_plan"]["nodes"])
     return line
 

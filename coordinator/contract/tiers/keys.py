@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..mutation import Difficulty
@@ -44,12 +45,17 @@ def unpack(data: bytes) -> list[Key]:
     return [Key(*fields) for fields in _LAYOUT.iter_unpack(data)]
 
 
+@lru_cache(65_536)
+def _of_tool(tool: str) -> int:
+    return number("target", tool)
+
+
 def key_of(place: int, corrupter: Corrupter, draw: Draw, variant: Variant, group: str, row: Made) -> Key:
     """The key of a row just made; `place` is its corrupter's in the tier's order."""
     return Key(
         draw.seed,
         int(group, 16),
-        number("target", row.tool),
+        _of_tool(row.tool),
         place,
         DIFFICULTIES.index(variant.difficulty),
         (*corrupter.operators, *corrupter.held_out).index(variant.operator),

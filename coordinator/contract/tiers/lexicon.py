@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli
 
 from ..scope import tokens, verb_kind
 
+Item = TypeVar("Item")
 _LEXICON: dict[str, Any] = tomli.loads(files(__package__).joinpath("lexicon.toml").read_text("utf-8"))
 LEXICON_VERSION: str = _LEXICON["version"]
 
@@ -23,8 +25,9 @@ NEVER_HELD_OUT = frozenset(_LEXICON["held_out"]["never_held_out"])
 
 QUANTITY_KEYS: list[str] = _LEXICON["quantity"]["keys"]
 WIDE_FLAGS: list[str] = _LEXICON["quantity"]["flags"]
+DAYS_KEYS: list[str] = [key.replace(" ", "_") for key in _LEXICON["quantity"]["days"]]
 SENSITIVITY_NAMES: list[str] = _LEXICON["sensitivity"]["names"]
-SENSITIVITY_KEYS: dict[int, list[str]] = {int(level): keys for level, keys in _LEXICON["sensitivity"]["keys"].items()}
+NOTE_KEYS: list[str] = _LEXICON["sensitivity"]["notes"]
 SCAFFOLD: dict[str, list[str]] = _LEXICON["scaffold"]
 SIBLINGS: dict[str, list[str]] = _LEXICON["siblings"]
 
@@ -91,6 +94,6 @@ def address(random: Random, at: str) -> str:
     return f"{people[int(random.random() * len(people))]}@{at}"
 
 
-def pick(random: Random, words: list[str]) -> str:
+def pick(random: Random, words: Sequence[Item]) -> Item:
     """One of `words`."""
     return words[int(random.random() * len(words))]

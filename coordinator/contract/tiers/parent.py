@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from .. import rules
 from ..patch import escape
 from ..sample import RESPOND
+from ..walk import Examined, examine
 from . import lexicon
 
 _WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -94,6 +94,16 @@ class Parent:
                 found.append((step, keys[0] if keys else "to"))
         return found
 
+    @cached_property
+    def destinations(self) -> list[tuple[Step, str]]:
+        """Every argument of a sink that says where to."""
+        return [
+            (step, key)
+            for step, _ in self.sinks
+            for key, value in step.arguments.items()
+            if lexicon.is_destination(key) and _is_address(value)
+        ]
+
     def integers(self) -> Iterator[tuple[Step, str, int]]:
         """Every integer argument of the plan's calls."""
         for step in self.steps:
@@ -101,18 +111,11 @@ class Parent:
                 if type(value) is int:
                     yield step, key, value
 
-    def canonical_parts(self, index: int) -> tuple[bytes, bytes, int, int]:
-        """Of a node: canonical name, canonical arguments, scope volume, scope sensitivity."""
-        part = self._parts.get(index)
-        if part is None:
-            node = self.nodes[index]
-            names = rules.check_tool_name(node["tool_name"]), rules.check_arguments(node["arguments"])
-            part = self._parts[index] = (*names, node["scope_volume"], node["scope_sensitivity"])
-        return part
-
     @cached_property
-    def _parts(self) -> dict[int, tuple[bytes, bytes, int, int]]:
-        return {}
+    def examined(self) -> dict[int, tuple[str, Examined]]:
+        """Each call's tool and what rules and scope say of it, by the `id` of its arguments."""
+        told = examine([(step.tool, step.arguments, step.tier) for step in self.steps])
+        return {id(step.arguments): (step.tool, one) for step, one in zip(self.steps, told, strict=True)}
 
     def asked(self, value: int | str) -> re.Match[str] | None:
         """Where the query names a value as a whole word: once, in digits or, up to twelve, in letters."""

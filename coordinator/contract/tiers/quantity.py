@@ -9,7 +9,7 @@ from typing import Any
 
 from ..patch import add, escape, replace
 from ..sample import RESPOND
-from ..scope import derive
+from ..scope import derive, verb_kind
 from . import lexicon
 from .parent import Parent, Step
 
@@ -59,6 +59,13 @@ def unstated(parent: Parent, random: Random) -> list[Place]:
 def windows(parent: Parent) -> list[Place]:
     """The integer arguments that state a span of days."""
     return [Place(*found) for found in parent.integers() if lexicon.is_days(found[1]) and found[2] > 0]
+
+
+def unstated_windows(parent: Parent, random: Random) -> list[Place]:
+    """A span of days that could be added to each call that reads, lists or searches, in a plan that states none."""
+    key = lexicon.pick(random, lexicon.DAYS_KEYS)
+    looking = [step for step in parent.steps if verb_kind(step.tool) in ("read", "list", "search")]
+    return [] if windows(parent) else [Place(step, key, None) for step in looking if key not in step.arguments]
 
 
 def others_volume(parent: Parent, step: Step) -> int:

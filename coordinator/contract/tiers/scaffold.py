@@ -61,8 +61,8 @@ class Plan:
     def _node(self, node_id: str) -> dict[str, Any]:
         return next(n for n in (*self.before, *self.parent.nodes, *self.after) if n["node_id"] == node_id)
 
-    def edits(self, tiers: Mapping[str, int], edges: Sequence[tuple[str, str]]) -> Edits:
-        """The edits that put the calls in, set the tiers and make `edges` the plan's dataflow."""
+    def edits(self, tiers: Mapping[str, int], edges: Sequence[tuple[str, str]] = ()) -> Edits:
+        """The edits that put the calls in, set the tiers and make `edges`, where there are any, the plan's dataflow."""
         edits = [add(f"/execution_plan/nodes/{at}", _tiered(node, tiers)) for at, node in enumerate(self.before)]
         edits += [add("/execution_plan/nodes/-", _tiered(node, tiers)) for node in self.after]
         shift = len(self.before)
@@ -70,8 +70,9 @@ class Plan:
             tier = tiers.get(node["node_id"], node["provenance_tier"])
             if tier != node["provenance_tier"]:
                 edits.append(replace(f"/execution_plan/nodes/{at + shift}/provenance_tier", tier))
-        edits.append(replace("/execution_plan/edges", [list(edge) for edge in edges]))
-        if self.parent.metadata["edge_kind"] != "dataflow":
+        if edges:
+            edits.append(replace("/execution_plan/edges", [list(edge) for edge in edges]))
+        if edges and self.parent.metadata["edge_kind"] != "dataflow":
             edits.append(replace("/metadata/edge_kind", "dataflow"))
         return edits
 
@@ -117,6 +118,11 @@ def originate(parent: Parent, origins: Mapping[str, Mapping[str, str]]) -> Edits
 def state_policy(policy: str, budget: int | None = None) -> Edits:
     """The edits that state a policy and, with it, the scope budget."""
     return [add("/metadata/policy", policy), *([] if budget is None else [add("/metadata/scope_budget", budget)])]
+
+
+def small_order(random: Random) -> dict[str, Any]:
+    """The arguments of a call that is put in because a plan changes nothing by itself."""
+    return {"reference": f"{lexicon.pick(random, lexicon.SCAFFOLD['topics'])}-{int(random.random() * 900) + 100}"}
 
 
 def web_read(random: Random) -> tuple[str, dict[str, Any]]:

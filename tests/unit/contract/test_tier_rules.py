@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any, ClassVar
 import orjson
 import pytest
 
+from coordinator.contract import Reject
 from coordinator.contract.audit import Auditor
 from coordinator.contract.tiers import (
     Corrupter,
@@ -76,6 +79,76 @@ def test_what_is_written_is_clean(corrupter: Corrupter) -> None:
     assert codes(negative) == codes(positive) == set()
     assert negative["execution_plan"]["nodes"][0]["node_id"] == f"{negative['original_id']}_tool_0"
     assert (positive["label"], positive["metadata"]["variant"]) == ("benign", "control")
+
+
+class Odd(Raise):
+    """The variants of Raise or Edge, with one choice of theirs another one."""
+
+    def __init__(self, tier: Any, at: int, field: str, value: Any) -> None:
+        usual = Raise() if tier == "II" else Edge()
+        self.tier, self.operators = tier, ("raise",)
+        block = usual.corrupt(PARENT, make_draw(0, "raise", "", "", 0, False))
+        now = [*block[at].edits, *value] if field == "edits" else value
+        block[at] = dataclasses.replace(block[at], **{field: now})
+        self.block = block
+
+    def corrupt(self, parent: Parent, draw: Draw) -> list[Variant]:
+        return self.block
+
+
+NODE = "/execution_plan/nodes/0"
+NODE_ID = f"{PARENT.original_id}_tool_0"
+
+
+def origin(kind: Any, source_id: Any, digest: str) -> dict[str, Any]:
+    return add(
+        "/metadata/provenance", {NODE_ID: {"source_type": kind, "source_id": source_id, "content_sha256": digest}}
+    )
+
+
+MORE_EDITS: list[list[dict[str, Any]]] = [
+    [],
+    [POLICY] * 62,
+    [POLICY] * 63,
+    *([replace(f"{NODE}/provenance_tier", tier)] for tier in (0, 1, 3, 4, True)),
+    *([add("/metadata/policy", value)] for value in ("", 7, None, ["x"])),
+    *([add("/metadata/scope_budget", value)] for value in (1, 0, 9.0, True, None)),
+    *([replace("/metadata/edge_kind", value)] for value in ("sequence", "dataflow", "some")),
+    *([replace("/metadata/query", value)] for value in ("Another one.", "")),
+    *([add(f"{NODE}/arguments/{key}", "x")] for key in ("a", "a\n", "a~0b", "a~2", "a" * 500)),
+    *([add(path, "x")] for path in (f"{NODE}/scope_volume", "/metadata/loader", "/category")),
+    [{"op": "remove", "path": f"{NODE}/arguments/limit"}],
+    [{"op": "test", "path": "/metadata/query", "value": "x"}],
+    [{**POLICY, "note": "x"}],
+    *([origin(*parts)] for parts in (("web", "p", "0" * 64), ("", "p", "0" * 64), ("web", "", "0" * 64))),
+    *([origin(*parts)] for parts in (("w" * 65, "p", "0" * 64), ("web", "p" * 513, "0" * 64), ("web", 7, "0" * 64))),
+    *([origin("web", "p", digest)] for digest in ("0" * 63, "0" * 64 + "\n", "A" * 64)),
+]
+CHOICES = {
+    "operator": ("raise", "Raise", "raise\n", "", "r" * 65),
+    "edits": MORE_EDITS,
+    "targets": ([], [1], [-1], [True], [0] * 64, [0] * 65),
+    "difficulty": ("medium", "mild", 1),
+    "severity": (0.0, 0.25, 0.3, 0.31, 1.0, 1.5, -0.5, 0, 1),
+    "positive": (1, None),
+    "factor": (None, 1.0, 0.5, 2, float("inf"), float("nan"), "x"),
+    "explanation": ("x" * 512, "x" * 513, 7),
+    "limit": (None, 9, "day", 9.5, True, [1]),
+}
+
+
+@pytest.mark.parametrize("field", CHOICES)
+def test_whatever_an_operator_says_a_line_that_is_written_is_clean(field: str) -> None:
+    clean = 0
+    for tier, at, value in itertools.product(("II", "III"), (0, 1), CHOICES[field]):
+        try:
+            written = rows(Odd(tier, at, field, value))
+        except Reject:
+            continue
+        clean += 1
+        for record in written:
+            assert codes(record) == set(), (tier, at, value)
+    assert clean > 1
 
 
 def metadata(key: str, value: Any) -> Callable[[dict[str, Any]], None]:

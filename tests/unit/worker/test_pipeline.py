@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.contract import Call, HubSource, LabelMap, Loader, Reject, Row, Sample, Skip
-from coordinator.contract.build import Identity, Line
+from coordinator.contract.build import Identity
 from coordinator.events import Counts
 from coordinator.worker.failures import SourceError
 from coordinator.worker.parts import PartWriter, read_commits
