@@ -247,6 +247,31 @@ def peers(bench: Bench) -> Iterator[Figure]:
         yield Figure(f"peer_{name.replace(', ', '_')}_cpu", what, "x", ratios(cpus(theirs), cpus(ours)), None, True)
 
 
+def tiers(bench: Bench) -> Iterator[Figure]:
+    """Tier II, from the start of the command to the last commit, of few parents and of ten times as many."""
+    few, many = [_tier(bench, bench.rows // 10 * times, min(bench.rounds, 2)) for times in (1, 10)]
+    rate = [made / cost.wall for made, cost in many]
+    yield Figure("tier_rows", f"tier II of {bench.rows:,} parents: rows/s", "rows/s", rate, 20_000.0, True)
+    peaks = {"few MB": [cost.peak for _, cost in few], "many MB": [cost.peak for _, cost in many]}
+    growth = [statistics.median(peaks["many MB"]) / statistics.median(peaks["few MB"])]
+    what = "tier II of ten times the parents: memory of the biggest process, the many / the few"
+    yield Figure("tier_memory", what, "x", growth, 1.15, False, peaks)
+
+
+def _tier(bench: Bench, parents: int, rounds: int) -> list[tuple[int, Cost]]:
+    """Rows made and cost, of each round, over a Tier I file of so many rows."""
+    bench.clear()
+    bench.convert(bench.mirror, TURKISH, "--max-samples", str(parents), "--output", bench.output)
+    states, found = bench.repository / "worktrees" / ".state", []
+    for _ in range(rounds):
+        for state in states.glob("tier2-*"):
+            shutil.rmtree(state)
+        cost = bench.polecats("run", "--tier", "2", "--source", bench.output, "--no-merge", "--plain")
+        last = [path.read_bytes().splitlines()[-1] for path in states.glob("tier2-*/tracks/*/*/commits.jsonl")]
+        found.append((sum(json.loads(line)["counts"]["samples"] for line in last), cost))
+    return found
+
+
 TABLE: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "conversion": conversion,
     "run": whole_run,
@@ -254,4 +279,5 @@ TABLE: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "big": big,
     "start-up": start_up,
     "peers": peers,
+    "tiers": tiers,
 }

@@ -94,9 +94,11 @@ def test_a_loader_mended_in_mid_run_is_redone_and_no_other(repository: Repositor
 
 
 def test_a_run_is_seen_and_stopped_from_a_second_process_and_goes_on_later(repository: Repository) -> None:
-    repository.loader("alpha/one", rows=3_000, each="time.sleep(0.001)")
+    fast = repository.root / "data" / "fast"
+    slowly = f"os.path.exists({str(fast)!r}) or time.sleep(0.005)"
+    repository.loader("alpha/one", rows=3_000, each=slowly)
     repository.loader("alpha/two")
-    repository.loader("beta/one", rows=3_000, each="time.sleep(0.001)")
+    repository.loader("beta/one", rows=3_000, each=slowly)
     repository.commit()
     run = repository.start("run")
     run.wait_for("loader_progress", loader="alpha/one")
@@ -112,6 +114,8 @@ def test_a_run_is_seen_and_stopped_from_a_second_process_and_goes_on_later(repos
     assert (state.loaders["beta/one"].state, state.loaders["alpha/one"].state) == ("STOPPED", "STOPPED")
     assert state.exit_code == 130
     assert not repository.paths.socket.exists()
+    fast.parent.mkdir(exist_ok=True)
+    fast.touch()
     again = repository.polecats("restart")  # with no engine: a run as the last one was
     assert again.returncode == 0, again.stderr
     assert "goes on after" in again.stderr
