@@ -215,11 +215,13 @@ def start_up(bench: Bench) -> Iterator[Figure]:
         timed = [startup.start(made) for _ in range(bench.rounds)]
         weighed = [startup.start(made, memory=True) for _ in range(min(bench.rounds, 2))]
     first = [max(found.first.values()) for found in timed]
-    yield Figure("start_up", "five workers to the first committed sample of the last", "s", first)
-    yield Figure("start_up_memory", "memory of all processes at most (PSS)", "MB", [w.pss / 1e6 for w in weighed])
+    yield Figure("start_up", "five workers to the first committed sample of the last", "s", first, 2.0)
+    yield Figure(
+        "start_up_memory", "memory of all processes at most (PSS)", "MB", [w.pss / 1e6 for w in weighed], 800.0
+    )
     with startup.room() as (root, runtime):
         share = startup.engine_share(Repository(root, str(runtime)), 5.0)
-    yield Figure("engine", "the engine at 25 loaders: share of a core", "%", [100 * share])
+    yield Figure("engine", "the engine at 25 loaders: share of a core", "%", [100 * share], 3.0)
 
 
 def peers(bench: Bench) -> Iterator[Figure]:
