@@ -82,6 +82,11 @@ class Paths:
         return self.source_state(source_key) / "tracks" / track / loader
 
 
+def manifest_path(output: Path) -> Path:
+    """`<stem>.manifest.json` beside a published file."""
+    return output.with_name(f"{output.stem}.manifest.json")
+
+
 def find_root(start: Path) -> Paths:
     """The nearest folder at or above `start` that holds config.toml and tracks/. Raises `PolecatsError`.
 

@@ -19,6 +19,7 @@ from ..disk import DiskError, free_bytes, size
 from ..engine.plan import Name
 from ..engine.repository import checkout_state
 from ..errors import ExitCode, PolecatsError
+from ..paths import manifest_path
 from ..publish import card, manifest
 from ..publish.inputs import Choice, Input, collect
 from ..publish.merge import Merged, Progress, merge, preview
@@ -98,7 +99,7 @@ def _put_manifest(output: Path) -> None:
     try:
         manifest.put(output)
     except OSError as error:
-        refused = DiskError(error, manifest.manifest_path(output))
+        refused = DiskError(error, manifest_path(output))
         raise PolecatsError(f"{refused}; {output} itself is whole. Merge again.", ExitCode.REFUSED) from None
 
 

@@ -25,7 +25,7 @@ from .scope import derive as derive_scope
 from .tier_rules import TIER_FIELDS, check_tier
 from .tiers import replay
 from .violations import Violation, shown_key, violations
-from .walk import examine
+from .walk import examine, node_of
 
 _BOM = b"\xef\xbb\xbf"
 _CONSTANT = ("schema_version", "tier", "source", "loader", "edge_kind", "language")
@@ -201,18 +201,8 @@ def _remade_nodes(
     told = examine(calls)
     origin = rules.origin_json(metadata["source"], original_id, metadata["query"])
     remade = [
-        {
-            "tool_name": name,
-            "arguments": arguments,
-            "provenance_tier": tier,
-            "provenance_hash": rules.provenance_hash(name_json, data, tier, origin),
-            "scope_volume": volume,
-            "scope_sensitivity": sensitivity,
-            "node_id": f"{original_id}_tool_{index}",
-        }
-        for index, ((name, arguments, tier), (name_json, data, volume, sensitivity)) in enumerate(
-            zip(calls, told, strict=True)
-        )
+        node_of(*call, said, f"{original_id}_tool_{index}", origin)
+        for index, (call, said) in enumerate(zip(calls, told, strict=True))
     ]
     return remade, told
 

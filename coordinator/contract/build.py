@@ -19,7 +19,7 @@ from .sample import Call, Category, EdgeKind, Label, Reject, Sample, Skip
 from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID, SCHEMA_VERSION, Record
 from .tier_rules import check_tier
 from .violations import first_violation, shown_key
-from .walk import Examined, examine
+from .walk import Examined, examine, node_of
 
 _ORIGINAL_ID = re.compile(ORIGINAL_ID)
 _VALIDATE = Record.__pydantic_validator__.validate_python
@@ -27,9 +27,9 @@ _CATEGORIES, _EDGE_KINDS = frozenset(get_args(Category)), frozenset(get_args(Edg
 _LANGUAGE = re.compile(LANGUAGE)
 _NONE = type(None)
 _ORDINARY_TYPES = frozenset(
-    product([str], [str], [_NONE, str], [_NONE, str], [_NONE, str], [_NONE, str, int], [dict], *2 * [[tuple, list]])
+    product([str], [str], [_NONE, str], [_NONE, str], [_NONE, str], [_NONE, str, int], [dict], [tuple, list])
 )
-"""Of a sample's query, edge_kind, label, category, language, upstream_id, extras, calls and edges."""
+"""Of a sample's query, edge_kind, label, category, language, upstream_id, extras and calls."""
 _TIERS = {"benign": "I", "adversarial": "II", "boundary": "III"}
 
 
@@ -169,7 +169,6 @@ def _check_types(sample: Sample) -> None:
         type(sample.upstream_id),
         type(sample.extras),
         type(sample.calls),
-        type(sample.edges),
     )
     if kinds not in _ORDINARY_TYPES:
         _refuse_types(sample)
@@ -179,7 +178,7 @@ def _check_types(sample: Sample) -> None:
         name, arguments, tier = call
         if type(name) is not str or type(tier) is not int or type(arguments) is not dict:
             _check_call(call, f"execution_plan.nodes[{index}]")
-    if sample.edges and not _are_pairs(sample.edges):
+    if not _are_pairs(sample.edges):
         raise Reject("E04", "edges are not a list of index pairs", "execution_plan.edges")
 
 
@@ -201,8 +200,6 @@ def _refuse_types(sample: Sample) -> None:
         raise Reject("E04", f"extras are {type(sample.extras).__name__}, not an object", "metadata")
     if not isinstance(sample.calls, list | tuple):
         raise Reject("E04", f"calls are {type(sample.calls).__name__}, not a list", "execution_plan.nodes")
-    if not _are_pairs(sample.edges):
-        raise Reject("E04", "edges are not a list of index pairs", "execution_plan.edges")
 
 
 def _check_call(call: Call, at: str) -> None:
@@ -239,18 +236,8 @@ def _nodes(sample: Sample, source: str, original_id: str) -> tuple[list[dict[str
     node_ids = [f"{original_id}_tool_{index}" for index in range(len(calls))]
     origins = _origins(sample.extras.get("provenance"), node_ids)
     nodes = [
-        {
-            "tool_name": name,
-            "arguments": arguments,
-            "provenance_tier": tier,
-            "provenance_hash": rules.provenance_hash(name_json, data, tier, origins.get(node_id, origin)),
-            "scope_volume": volume,
-            "scope_sensitivity": sensitivity,
-            "node_id": node_id,
-        }
-        for (name, arguments, tier), (name_json, data, volume, sensitivity), node_id in zip(
-            calls, examined, node_ids, strict=True
-        )
+        node_of(*call, said, node_id, origins.get(node_id, origin))
+        for call, said, node_id in zip(calls, examined, node_ids, strict=True)
     ]
     return nodes, examined
 

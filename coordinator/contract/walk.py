@@ -79,6 +79,20 @@ def examine(calls: Sequence[tuple[str, Any, Any]]) -> list[Examined]:
     return told
 
 
+def node_of(tool_name: str, arguments: Any, tier: int, said: Examined, node_id: str, origin: bytes) -> dict[str, Any]:
+    """The node of a call of which rules and scope say `said`; `origin` is the canonical JSON of who decided it."""
+    name, data, volume, sensitivity = said
+    return {
+        "tool_name": tool_name,
+        "arguments": arguments,
+        "provenance_tier": tier,
+        "provenance_hash": rules.provenance_hash(name, data, tier, origin),
+        "scope_volume": volume,
+        "scope_sensitivity": sensitivity,
+        "node_id": node_id,
+    }
+
+
 def _placed(problem: Reject, index: int) -> Reject:
     return Reject(problem.code, problem.message, f"execution_plan.nodes[{index}].{problem.field}")
 

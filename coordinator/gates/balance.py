@@ -6,25 +6,13 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from ..contract.tiers.shares import BOUNDARY_SHARES, DIFFICULTY_SHARES, MAX_TOOL_SHARE
 from .rows import STRATEGIES, Row, key64
 from .verdict import Bound, Gate, could_not_run, judged
 
 TIER_II = dict.fromkeys(STRATEGIES, 0.25)
-TIER_III = {
-    "numeric_edge": 0.15,
-    "near": 0.10,
-    "wide": 0.10,
-    "temporal": 0.12,
-    "access_boundary": 0.12,
-    "sensitivity_creep": 0.11,
-    "approval_bypass": 0.12,
-    "flow_adjacent": 0.09,
-    "hierarchy_choice": 0.09,
-}
-"""The share of each strategy among the negatives of Tier III."""
-DIFFICULTY = {"hard": 0.50, "medium": 0.35, "easy": 0.15}
 SPLITS = ("train", "validation", "test", "test_ood")
-TOP_TOOL = Bound(high=0.03)
+TOP_TOOL = Bound(high=MAX_TOOL_SHARE)
 INVISIBLE = "provenance_rug_pull"
 """The strategy whose negatives do not show in the plan's text, so that they need no control."""
 _SHOWN = 12
@@ -54,9 +42,9 @@ class Balance:
     def gates(self) -> Iterator[Gate]:
         """See `Collector`."""
         second = self._tier == "II"
-        yield self._shares("shares", self._kinds, TIER_II if second else TIER_III, 0.001)
+        yield self._shares("shares", self._kinds, TIER_II if second else BOUNDARY_SHARES, 0.001)
         if second:
-            yield self._shares("difficulty", self._difficulties, DIFFICULTY, 0.02)
+            yield self._shares("difficulty", self._difficulties, DIFFICULTY_SHARES, 0.02)
         if not self._negatives:
             yield could_not_run("top tool", TOP_TOOL, "no negatives")
             return

@@ -7,14 +7,14 @@ it stands. An exception counts for the very file it was given for: other bytes n
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from ..disk import write_whole
 from ..errors import ExitCode, PolecatsError
+from ..paths import manifest_path
 from .verdict import Report, Verdict
 
 KEY = "exceptions"
@@ -34,7 +34,7 @@ def record(file: Path, report: Report) -> None:
     manifest = _read(file)
     if manifest is None:
         raise PolecatsError(
-            f"{manifest_of(file)} is no manifest, and exceptions are kept there: merge the tier again.",
+            f"{manifest_path(file)} is no manifest, and exceptions are kept there: merge the tier again.",
             ExitCode.REFUSED,
         )
     gates = {
@@ -42,12 +42,8 @@ def record(file: Path, report: Report) -> None:
         for gate in report.gates
         if gate.name in report.accepted and gate.verdict is not Verdict.GREEN
     }
-    _write(manifest_of(file), {**manifest, KEY: {"sha256": report.sha256, "gates": gates}})
-
-
-def manifest_of(file: Path) -> Path:
-    """`<stem>.manifest.json` beside `file`."""
-    return file.with_name(f"{file.stem}.manifest.json")
+    told = {**manifest, KEY: {"sha256": report.sha256, "gates": gates}}
+    write_whole(manifest_path(file), f"{json.dumps(told, indent=1, ensure_ascii=False)}\n".encode())
 
 
 def tier1_of(file: Path) -> Path | None:
@@ -60,17 +56,7 @@ def tier1_of(file: Path) -> Path | None:
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        manifest = orjson.loads(manifest_of(file).read_bytes())
+        manifest = orjson.loads(manifest_path(file).read_bytes())
     except (OSError, ValueError):
         return None
     return manifest if isinstance(manifest, dict) else None
-
-
-def _write(path: Path, manifest: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as out:
-        json.dump(manifest, out, indent=1, ensure_ascii=False)
-        out.write("\n")
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(path)

@@ -12,6 +12,7 @@ import orjson
 
 from ..contract.scope import LEXICON_VERSION
 from ..errors import ExitCode, PolecatsError
+from ..paths import manifest_path
 from ..worker.fingerprint import contract_version
 from .inputs import Input, fits_a_source
 from .merge import Merged
@@ -20,11 +21,6 @@ from .selection import Tally
 
 FORMAT = 1
 _LOADER_KEYS = frozenset({"track", "loader", "source", "read", "kept", "balance_closes"})
-
-
-def manifest_path(output: Path) -> Path:
-    """`<stem>.manifest.json` beside the output."""
-    return output.with_name(f"{output.stem}.manifest.json")
 
 
 def build(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ExitCode, PolecatsError
+from ..paths import manifest_path
 from . import manifest as manifests
 from .output import holds, leftovers, previous_of, put, remove_abandoned, sync_folder
 
@@ -83,7 +84,7 @@ def _finish(output: Path, manifest: Mapping[str, Any]) -> list[str]:
     sync_folder(output.parent)
     for draft, _, _ in _moves(output, manifest):
         draft.unlink(missing_ok=True)
-    manifests.manifest_path(draft_of(output)).unlink(missing_ok=True)
+    manifest_path(draft_of(output)).unlink(missing_ok=True)
     return [note for note in notes if note]
 
 

@@ -12,34 +12,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..contract.tiers.keys import Key
+from ..contract.tiers.shares import BOUNDARY_SHARES, DIFFICULTY_SHARES, MAX_TOOL_SHARE
 from .tier_table import Block, Cell, Table
 
 MAX_PER_STRATEGY = 3
 MAX_PER_PARENT = 8
-MAX_TOOL_SHARE = 0.03
-_DIFFICULTY = {"hard": 0.50, "medium": 0.35, "easy": 0.15}
-_BOUNDARY = {
-    "numeric_edge": 0.15,
-    "near": 0.10,
-    "wide": 0.10,
-    "temporal": 0.12,
-    "access_boundary": 0.12,
-    "sensitivity_creep": 0.11,
-    "approval_bypass": 0.12,
-    "flow_adjacent": 0.09,
-    "hierarchy_choice": 0.09,
-}
 
 
 def shares_of(strategies: Sequence[str]) -> dict[Cell, float]:
     """Each cell's share of all negatives: Tier III's own table, else equal strategies by difficulty."""
-    if set(strategies) <= _BOUNDARY.keys():
-        whole = sum(_BOUNDARY[name] for name in strategies)
-        return {(place, "hard"): _BOUNDARY[name] / whole for place, name in enumerate(strategies)}
+    if set(strategies) <= BOUNDARY_SHARES.keys():
+        whole = sum(BOUNDARY_SHARES[name] for name in strategies)
+        return {(place, "hard"): BOUNDARY_SHARES[name] / whole for place, name in enumerate(strategies)}
     return {
         (place, difficulty): share / len(strategies)
         for place in range(len(strategies))
-        for difficulty, share in _DIFFICULTY.items()
+        for difficulty, share in DIFFICULTY_SHARES.items()
     }
 
 

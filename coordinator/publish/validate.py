@@ -14,6 +14,7 @@ from pathlib import Path
 from ..contract.audit import another_split, name_of, parse, repeated
 from ..contract.violations import Violation
 from ..errors import ExitCode, PolecatsError
+from ..paths import manifest_path
 from . import manifest as manifests
 from .keyset import KeySet
 from .ranges import SHOWN, Found, ParentOf, audited, lines
@@ -132,9 +133,9 @@ def _repeated(path: Path, found: Found, numbers: list[int]) -> list[tuple[int, V
 
 
 def _check_manifest(path: Path, report: Report) -> None:
-    manifest, name = manifests.read(path), manifests.manifest_path(path).name
+    manifest, name = manifests.read(path), manifest_path(path).name
     if manifest is None:
-        if manifests.manifest_path(path).exists():
+        if manifest_path(path).exists():
             report.manifest_problems.append(f"{name} is not a manifest that this version reads")
         return
     if manifest["sha256"] != report.sha256:

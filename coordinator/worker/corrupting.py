@@ -16,6 +16,7 @@ from ..contract import tiers as contract_tiers
 from ..contract.build import Identity, Line
 from ..contract.tiers import Corrupter, Parent
 from ..events import Counts
+from ..paths import manifest_path
 from .corrupt import blocks_of, family_of
 from .failures import SourceError
 from .fingerprint import contract_version
@@ -89,7 +90,7 @@ def _sample_parents(tracks: Path, track: str) -> tuple[HubSource, Resolved]:
 
 
 def _manifest(file: Path) -> Mapping[str, Any]:
-    path = file.with_name(f"{file.stem}.manifest.json")
+    path = manifest_path(file)
     kinds = {"tier": str, "rows": int, "bytes": int, "sha256": str, "contract": str, "loaders": list}
     try:
         found = orjson.loads(path.read_bytes())
@@ -110,7 +111,7 @@ def _as_merged(file: Path, manifest: Mapping[str, Any]) -> bool:
     status = file.stat()
     if status.st_size != manifest["bytes"]:
         return False
-    if status.st_mtime_ns <= file.with_name(f"{file.stem}.manifest.json").stat().st_mtime_ns:
+    if status.st_mtime_ns <= manifest_path(file).stat().st_mtime_ns:
         return True
     with file.open("rb") as data:
         return hashlib.file_digest(data, "sha256").hexdigest() == str(manifest["sha256"])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.contract.tiers import Corrupter, Parent
-from coordinator.contract.tiers.pairs import pair_rows
+from coordinator.contract.tiers.pairs import pairs_of
 from coordinator.paths import TIER_OF, loader_names
 from coordinator.worker import discovery
 from coordinator.worker.corrupt import blocks_of, family_of
@@ -48,7 +48,7 @@ def _shortest(track: str, name: str) -> tuple[Any, list[bytes]]:
 def _pair(block: list[bytes]) -> tuple[Any, Any, Any]:
     """The pair of a block, its positive, its negative."""
     rows = {row["original_id"]: row for row in map(json.loads, block)}
-    (pair,) = [json.loads(line) for line in pair_rows(block)]
+    (pair,) = [json.loads(line) for line in pairs_of(list(rows.values()))]
     return pair, rows[pair["positive_id"]], rows[pair["negative_id"]]
 
 

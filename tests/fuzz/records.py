@@ -12,7 +12,7 @@ import orjson
 from coordinator import config, control, events
 from coordinator.engine import journal
 from coordinator.errors import PolecatsError
-from coordinator.paths import Paths
+from coordinator.paths import Paths, manifest_path
 from coordinator.publish import manifest
 from coordinator.publish.validate import validate
 from coordinator.worker import parts
@@ -143,7 +143,7 @@ def published(data: bytes) -> None:
     entry = {"track": "a", "loader": "b", "source": {"repo": "x"}, "read": 1, "kept": 1, "balance_closes": True}
     whole = {"format": 1, "file": "out.jsonl", "tier": "I", "rows": 2, "bytes": 3, "sha256": "0" * 64}
     whole |= {"contract": "1.0", "source": {"kind": "hub"}, "loaders": [entry]}
-    scratch_file(manifest.manifest_path(path).name, _changed_json(choices, whole))
+    scratch_file(manifest_path(path).name, _changed_json(choices, whole))
     report = validate(path)
     assert report.lines >= report.bad_lines
     error = raised(PolecatsError, lambda: manifest.check_replaceable(path, "hub", False))

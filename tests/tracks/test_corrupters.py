@@ -22,13 +22,13 @@ from hypothesis import strategies as st
 
 from coordinator.contract.audit import Auditor
 from coordinator.contract.tiers import Corrupter, Family, Parent, group_of, make_draw, replay, write
-from coordinator.contract.tiers.pairs import audit_pair, pair_rows
+from coordinator.contract.tiers.pairs import audit_pair, pairs_of
 from coordinator.gates.relation import broken_terms
 from coordinator.gates.rows import Row
 from coordinator.paths import loader_names, track_names
 from coordinator.publish.tier_files import Shard, write_drafts
 from coordinator.worker import discovery
-from coordinator.worker.corrupt import corrupt_file
+from tests.corrupted import corrupt_file
 
 TRACKS = Path(__file__).parents[2] / "tracks"
 TIER_TRACKS = [track for tier in (2, 3) for track in track_names(TRACKS, tier)]
@@ -87,7 +87,7 @@ def test_blocks_are_matched(name: str) -> None:
     for _, block in blocks(name):
         records = [json.loads(line) for line in block]
         assert [record["metadata"]["variant"] for record in records].count("mutant") == 1
-        (pair,) = [json.loads(row) for row in pair_rows(block)]
+        (pair,) = [json.loads(row) for row in pairs_of(records)]
         assert audit_pair(orjson.dumps(pair)) == []
         assert pair["positive_id"] in pair["control_ids"]
         assert pair["severity"] <= (0.3 if records[0]["metadata"]["tier"] == "III" else 1)

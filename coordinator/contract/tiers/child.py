@@ -21,7 +21,7 @@ from ..sample import Reject
 from ..schema import SCHEMA_VERSION, Record
 from ..tier_rules import check_tier
 from ..violations import first_violation
-from ..walk import Examined, examine
+from ..walk import Examined, examine, node_of
 from .corrupter import Corrupter, Variant
 from .draw import Draw
 from .parent import Parent
@@ -191,20 +191,9 @@ def _nodes(
         tool, part = parent.examined.get(id(arguments), ("", _NOTHING))
         if tool != name:
             part = examine([(name, arguments, tier)])[0]
-        name_json, arguments_json, volume, sensitivity = part
         stated = origins.get(node_id)
         origin = default if stated is None else canonical(stated)
-        made.append(
-            {
-                "tool_name": name,
-                "arguments": arguments,
-                "provenance_tier": tier,
-                "provenance_hash": rules.provenance_hash(name_json, arguments_json, tier, origin),
-                "scope_volume": volume,
-                "scope_sensitivity": sensitivity,
-                "node_id": node_id,
-            }
-        )
+        made.append(node_of(name, arguments, tier, part, node_id, origin))
         parts.append(part)
     return made, parts
 

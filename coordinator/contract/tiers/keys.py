@@ -50,13 +50,13 @@ def _of_tool(tool: str) -> int:
     return number("target", tool)
 
 
-def key_of(place: int, corrupter: Corrupter, draw: Draw, variant: Variant, group: str, row: Made) -> Key:
-    """The key of a row just made; `place` is its corrupter's in the tier's order."""
+def key_of(corrupter: Corrupter, draw: Draw, variant: Variant, group: str, row: Made) -> Key:
+    """The key of a row just made. It stands at place 0: who puts strategies together knows the tier's order."""
     return Key(
         draw.seed,
         int(group, 16),
         _of_tool(row.tool),
-        place,
+        0,
         DIFFICULTIES.index(variant.difficulty),
         (*corrupter.operators, *corrupter.held_out).index(variant.operator),
         int(variant.is_mutant),

@@ -22,16 +22,11 @@ def anchor(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {key: metadata[key] for key in ANCHOR if metadata.get(key) is not None}
 
 
-def pair_rows(block: Sequence[bytes]) -> list[bytes]:
-    """The pair rows, without newlines, of the lines of one block; every benign row of it is a control.
+def pairs_of(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """The pair rows, without newlines, of the rows of one block; every benign row of it is a control.
 
     Raises `Reject` for a block whose negative has no positive.
     """
-    return pairs_of([orjson.loads(line) for line in block])
-
-
-def pairs_of(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
-    """As `pair_rows`, of the parsed rows of a block."""
     benign = [record for record in records if record["metadata"]["variant"] == "control"]
     return [_pair(record, benign) for record in records if record["metadata"]["variant"] == "mutant"]
 

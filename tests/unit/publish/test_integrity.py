@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coordinator.errors import ExitCode, PolecatsError
+from coordinator.paths import manifest_path
 from coordinator.publish import card, manifest
 from coordinator.publish.merge import merge, preview
 from coordinator.publish.validate import validate
@@ -303,10 +304,10 @@ def test_texts_of_a_loader_stay_texts_in_the_card(forged: Store) -> None:
 
 def test_an_edited_manifest_of_another_file_harms_no_card(forged: Store) -> None:
     output = published(forged)
-    content = json.loads(manifest.manifest_path(output).read_bytes())
+    content = json.loads(manifest_path(output).read_bytes())
     content["file"] = "tier2.jsonl"
     content["loaders"][0]["read"] = "many"
     other = output.with_name("tier2.jsonl")
-    manifest.manifest_path(other).write_text(json.dumps(content))
+    manifest_path(other).write_text(json.dumps(content))
     other.write_text("{}\n")
     assert "tier2" not in card.write(output).read_text()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coordinator.errors import ExitCode, PolecatsError
+from coordinator.paths import manifest_path
 from coordinator.publish import card, manifest
 from coordinator.publish.merge import Merged, merge
 from coordinator.publish.validate import validate
@@ -63,7 +64,7 @@ def test_the_manifest_knows_no_clock_no_place_and_no_part_sizes(make_store: type
         store.rows(B, [3], per_part)
         for _ in range(number + 1):  # the second time there is a file before
             publish(store)
-        texts.append(manifest.manifest_path(store.output).read_bytes())
+        texts.append(manifest_path(store.output).read_bytes())
     assert texts[0] == texts[1]
     assert str(tmp_path).encode() not in texts[0]
 
@@ -82,10 +83,10 @@ def test_what_was_left_out_stands_in_it_without_paths(store: Store) -> None:
 def test_damaged_keys_change_nothing_in_it(store: Store) -> None:
     store.rows(A, range(20))
     publish(store)
-    before = manifest.manifest_path(store.output).read_bytes()
+    before = manifest_path(store.output).read_bytes()
     store.part(A, 1, "keys").unlink()
     publish(store)
-    assert manifest.manifest_path(store.output).read_bytes() == before
+    assert manifest_path(store.output).read_bytes() == before
 
 
 # ---- what may be replaced
@@ -116,7 +117,7 @@ FOREIGN = ["", "[]", "{}", '{"source": 5}', '{"source": {"kind": "hub"}}', "[" *
 def test_a_file_with_a_foreign_manifest_is_not_replaced_and_harms_nobody(store: Store, text: str) -> None:
     store.rows(A, [1])
     merge(store.inputs(), store.output)
-    manifest.manifest_path(store.output).write_text(text, encoding="latin-1")
+    manifest_path(store.output).write_text(text, encoding="latin-1")
     with pytest.raises(PolecatsError, match="no manifest"):
         manifest.check_replaceable(store.output, "hub", replace=False)
     assert validate(store.output).manifest_problems == ["tier1.manifest.json is not a manifest that this version reads"]

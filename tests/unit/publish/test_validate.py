@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coordinator.errors import ExitCode, PolecatsError
+from coordinator.paths import manifest_path
 from coordinator.publish import manifest, ranges
 from coordinator.publish.merge import merge
 from coordinator.publish.validate import SHOWN, Report, validate
@@ -43,7 +44,7 @@ def published(store: Store) -> Path:
 
 def alone(path: Path) -> Path:
     """The file without its manifest."""
-    manifest.manifest_path(path).unlink()
+    manifest_path(path).unlink()
     return path
 
 
@@ -95,7 +96,7 @@ def test_a_file_cut_between_lines_is_told_by_its_manifest_alone(published: Path)
 
 
 def test_an_open_balance_is_a_problem(published: Path) -> None:
-    path = manifest.manifest_path(published)
+    path = manifest_path(published)
     content = json.loads(path.read_bytes())
     content["loaders"][0]["balance_closes"] = False
     path.write_text(json.dumps(content))
@@ -274,7 +275,7 @@ def test_hostile_bytes_never_raise(data: Any, beside: bytes | None) -> None:
         path = Path(folder) / "x.jsonl"
         path.write_bytes(data)
         if beside is not None:
-            manifest.manifest_path(path).write_bytes(beside)
+            manifest_path(path).write_bytes(beside)
         report = validate(path)
     assert report.lines == data.count(b"\n") + (bool(data) and not data.endswith(b"\n"))
     assert report.bad_lines == report.lines
