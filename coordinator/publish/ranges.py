@@ -81,9 +81,11 @@ def audited(path: Path, size: int, processes: int | None = None, parent_of: Pare
     pipes: list[Connection] = []
     for number in range(processes):
         ours, theirs = Pipe(duplex=False)
-        _PROCESS(target=_work, args=(path, size, number, processes, theirs, parent_of), daemon=True).start()
-        theirs.close()
         pipes.append(ours)
+        inherited = pipes if _PROCESS is ForkProcess else []
+        work = (path, size, number, processes, theirs, inherited, parent_of)
+        _PROCESS(target=_work, args=work, daemon=True).start()
+        theirs.close()
     for number in range(ranges):
         found = pipes[number % processes].recv()
         if isinstance(found, OSError):
@@ -95,9 +97,19 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _work(path: Path, size: int, number: int, processes: int, pipe: Connection, parent_of: ParentOf | None) -> None:
+def _work(
+    path: Path,
+    size: int,
+    number: int,
+    processes: int,
+    pipe: Connection,
+    inherited: list[Connection],
+    parent_of: ParentOf | None,
+) -> None:
     """A process: each n-th range. It waits until the one before was taken, and ends when nobody takes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it
+    for reader in inherited:  # a pipe breaks only when no process can read from it
+        reader.close()
     with suppress(BrokenPipeError):
         try:
             for start in range(number * RANGE_BYTES, size, processes * RANGE_BYTES):

@@ -224,7 +224,8 @@ def test_no_process_outlives_who_reads_them(long: Path) -> None:
     script = (
         "import multiprocessing, os, sys; from pathlib import Path; from coordinator.publish import ranges\n"
         "ranges.RANGE_BYTES = 3000; path = Path(sys.argv[1])\n"
-        "next(ranges.audited(path, path.stat().st_size, 3))\n"
+        "ranges.audit = lambda *args: bytes(2**20)  # more than a pipe holds: each waits until it is read\n"
+        "reading = ranges.audited(path, path.stat().st_size, 3); next(reading)\n"
         "print(*(child.pid for child in multiprocessing.active_children()), flush=True)\n"
         "os.kill(os.getpid(), 9)"
     )
