@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from types import FrameType
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -24,16 +26,18 @@ from ..errors import ExitCode, PolecatsError
 from ..events import RunFinished, RunStarted
 from ..paths import Paths
 from ..publish import manifest
+from ..publish.apart import apart
 from ..publish.merge import Merged
 from ..publish.place import check_place
 from ..worker.spec import WorkerSpec
 from .context import Context, LastRun
 from .merging import tier_order
 from .placing import already_running, engine_of, executor_of, make_way, runner_of, worktrees
-from .publishing import Order, inputs_of, publish, say, tell
+from .publishing import Order, ended_by_a_person, inputs_of, publish, say, tell
 from .room import check_room, tight
 from .tiers import publish_tier
 
+Result = TypeVar("Result")
 JOURNAL_EVERY = 2.0
 """Seconds between two journal lines of a loader's progress."""
 
@@ -102,9 +106,19 @@ class Ending:
     def _publish(self, quotas: dict[str, int] | None) -> None:
         plan, order = self._plan, self._order
         if plan.tier == 1:
-            self.merged = publish(self._context, _with_quotas(order, quotas), plan.loaders)
+            merge = partial(publish, self._context, _with_quotas(order, quotas), plan.loaders)
+            self.merged = self._in_its_place(merge)
         else:
-            self.gated = publish_tier(self._context, tier_order(plan.tier, order, plan.target))
+            self.gated = self._in_its_place(
+                partial(publish_tier, self._context, tier_order(plan.tier, order, plan.target))
+            )
+
+    def _in_its_place(self, merge: Callable[[], Result]) -> Result:
+        """An engine that lives on must not grow with each merge."""
+        if not self._manner.linger:
+            return merge()
+        with ended_by_a_person(self._order.output):
+            return apart(merge, "The merge")
 
 
 def execute(context: Context, plan: Plan, order: Order, manner: Manner) -> ExitCode:

@@ -18,7 +18,6 @@ from ..contract.audit import Auditor
 from ..disk import FULL, DiskError, free_bytes
 from ..errors import ExitCode, PolecatsError
 from ..worker.fingerprint import contract_version
-from ..worker.memory import give_back
 from ..worker.parts import COMMITS, PartFile
 from .ahead import ahead, behind
 from .inputs import Input
@@ -109,8 +108,6 @@ def merge(
         raise  # of who listens to `progress`, not of the output
     except OSError as error:
         raise _cannot_write(error, output, inputs) from None
-    finally:
-        give_back()
 
 
 def _pass(inputs: Sequence[Input], quotas: Mapping[str, int] | None, write: Write, progress: Progress) -> Merged:

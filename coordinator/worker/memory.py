@@ -1,8 +1,7 @@
-"""What the kernel tells of memory that ran out, and what it gets back."""
+"""What the kernel tells of memory that ran out."""
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 
 
@@ -13,11 +12,3 @@ def oom_kills() -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-
-
-def give_back() -> None:
-    """Hand freed memory back to the system, where the C library can: else a process that lives on, as an engine does,
-    keeps what each merge in it needed at most."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -9,8 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from coordinator.paths import manifest_path
 from coordinator.publish import manifest, ranges
 from coordinator.publish.merge import merge
 from coordinator.publish.validate import SHOWN, Report, validate
+from tests.clones import eventually, is_alive
 
 if TYPE_CHECKING:
     from .conftest import Store
@@ -232,22 +231,7 @@ def test_no_process_outlives_who_reads_them(long: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, long], capture_output=True, text=True, check=False)
     pids = done.stdout.split()
     assert len(pids) == 3
-    assert eventually(lambda: not any(is_alive(pid) for pid in pids))
-
-
-def is_alive(pid: str) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def eventually(true: Callable[[], bool], seconds: float = 20.0) -> bool:
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    return true()
+    assert eventually(lambda: not any(map(is_alive, pids)), 20)
 
 
 def test_a_pipe_is_audited_as_a_file_is(published: Path) -> None:
