@@ -1,9 +1,8 @@
 """The merge: parts in order, verified while they are copied, one file, atomically; or a preview of it.
 
-Parts are at most a few megabytes, so one is read, hashed and only then written: no unverified byte reaches the
-output. While it is written, the next is read and hashed on a second thread. A damaged part is named and moved out of
-the way; the merge refuses until it is told to leave it out. Damaged keys cost nothing: they are read from their
-part's lines.
+A part of which every line is kept is hashed while it is copied, and taken back if it is not what was committed; of
+others the lines are looked at first. A damaged part is named and moved out of the way; the merge refuses until it is
+told to leave it out. Damaged keys cost nothing: they are read from their part's lines.
 """
 
 from __future__ import annotations
@@ -13,17 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from ..contract.audit import Auditor
 from ..disk import FULL, DiskError, free_bytes
 from ..errors import ExitCode, PolecatsError
 from ..worker.fingerprint import contract_version
 from ..worker.parts import COMMITS, PartFile
-from .ahead import ahead, behind
+from .copying import Reader, Writer, reading
 from .inputs import Input
 from .output import holds, put, temporary
 from .place import check_room
-from .selection import Selection, Tally, keys_of, parts_of, read_keys, read_part, stands
+from .selection import Selection, Tally, parts_of, read_part, stands
 
 
 @dataclass(slots=True)
@@ -46,7 +46,6 @@ class Merged:
 
 Progress = Callable[[str, int], None]
 """Called with (loader, rows written so far) after each part."""
-Write = Callable[[bytes], object]
 
 
 def _quiet(loader: str, rows: int) -> None:
@@ -56,7 +55,7 @@ def _quiet(loader: str, rows: int) -> None:
 def preview(inputs: Sequence[Input], quotas: Mapping[str, int] | None = None) -> Merged:
     """The merge's figures without writing or moving anything; damaged parts are in them. Raises as the merge does
     for rows of another contract version that break this one."""
-    return _pass(inputs, quotas, lambda data: None, _quiet)
+    return _pass(inputs, quotas, None, _quiet)
 
 
 def kept_rows(inputs: Sequence[Input], quotas: Mapping[str, int]) -> dict[str, int]:
@@ -65,10 +64,10 @@ def kept_rows(inputs: Sequence[Input], quotas: Mapping[str, int]) -> dict[str, i
     kept = {}
     for item in inputs:
         tally, quota = Tally(), 0 if item.left_out else quotas.get(item.name, 0)
-        for _, part, keys in parts_of(item):
+        for _, part, _ in parts_of(item):
             if tally.kept == quota:
                 break
-            _choose(selection, item, part, keys, max(quota - tally.kept, -1), tally, whole=False)
+            _choose(selection, item, part, max(quota - tally.kept, -1), tally)
         kept[item.name] = tally.kept
     return kept
 
@@ -93,7 +92,7 @@ def merge(
         output.parent.mkdir(parents=True, exist_ok=True)
         check_room(output, needed(inputs, quotas, enough=free_bytes(output.parent)))
         with temporary(output) as (out, path):
-            merged = _pass(inputs, quotas, out.write, progress)
+            merged = _pass(inputs, quotas, out, progress)
             _settle_damaged(merged, leave_out_damaged)
             if not merged.rows:
                 raise PolecatsError("Nothing to merge: no loader has committed a row yet.", ExitCode.NOTHING)
@@ -110,27 +109,48 @@ def merge(
         raise _cannot_write(error, output, inputs) from None
 
 
-def _pass(inputs: Sequence[Input], quotas: Mapping[str, int] | None, write: Write, progress: Progress) -> Merged:
-    merged = Merged(inputs)
-    selection = Selection(inputs)
-    with ahead() as reading, behind(write) as writing:
+def _pass(
+    inputs: Sequence[Input], quotas: Mapping[str, int] | None, out: BinaryIO | None, progress: Progress
+) -> Merged:
+    merged, selection, writer = Merged(inputs), Selection(inputs), Writer(out)
+    limits = {item.name: -1 if quotas is None else quotas.get(item.name, 0) for item in inputs}
+    taken = [item for item in inputs if not item.left_out]
+    unlimited = [(item, part) for item in taken if limits[item.name] < 0 for _, part, _ in parts_of(item)]
+    with reading((item, part) for item, part in unlimited if selection.keys(item, part) is not None) as reader:
         for item in inputs:
             tally = merged.tallies[item.name] = Tally()
-            if item.left_out:
-                continue
-            quota = -1 if quotas is None else quotas.get(item.name, 0)
-            reading.begin(item)
-            for _, part, keys in parts_of(item):
+            for _, part, _ in parts_of(item) if item in taken else ():
                 tally.samples += part.rows
-                room = -1 if quota < 0 else quota - tally.kept
-                data = _choose(selection, item, part, keys, room, tally, notes=merged.notes, read=reading.read)
-                writing.take(data)
-                merged.bytes += len(data)
+                if limits[item.name] < 0 and _is_copied(selection, item, part):
+                    _copy(part, reader, writer, tally)
+                else:
+                    room = -1 if limits[item.name] < 0 else limits[item.name] - tally.kept
+                    writer.put(_choose(selection, item, part, room, tally, reader))
+                if (item.name, part.name) in selection.mended and part.name not in tally.damaged_parts:
+                    merged.notes.append(_mended(item, part))
                 progress(item.name, merged.rows + tally.kept)
             merged.rows += tally.kept
             _check_balance(merged, item, tally)
-        merged.sha256 = writing.settle()
+    merged.bytes, merged.sha256 = writer.size, writer.sha256
     return merged
+
+
+def _is_copied(selection: Selection, item: Input, part: PartFile) -> bool:
+    return item.contract == contract_version() and selection.takes_whole(item, part)
+
+
+def _copy(part: PartFile, reader: Reader, writer: Writer, tally: Tally) -> None:
+    """The next part that `reader` has, as it is."""
+    if writer.copy(reader.pieces()):
+        tally.kept += part.rows
+    else:
+        tally.damaged += part.rows
+        tally.damaged_parts.append(part.name)
+
+
+def _mended(item: Input, part: PartFile) -> str:
+    keys = next(keys.name for _, other, keys in parts_of(item) if other == part)
+    return f"{item.name}/{keys} is damaged; the lines of its part are sound and tell the same"
 
 
 def _check_balance(merged: Merged, item: Input, tally: Tally) -> None:
@@ -141,36 +161,26 @@ def _check_balance(merged: Merged, item: Input, tally: Tally) -> None:
 
 
 def _choose(
-    selection: Selection,
-    item: Input,
-    part: PartFile,
-    keys: PartFile,
-    room: int,
-    tally: Tally,
-    whole: bool = True,
-    notes: list[str] | None = None,
-    read: Callable[[Input, PartFile], bytes | None] = read_part,
+    selection: Selection, item: Input, part: PartFile, room: int, tally: Tally, reader: Reader | None = None
 ) -> bytes:
-    """The bytes of a part that are published; enters them and the rest into the tally.
+    """The bytes of a part that are published, nothing without a `reader`; enters them and the rest into the tally.
 
-    A part is read where its bytes are wanted (`whole`, and there is room) or its lines decide. Nothing of the
-    others is published: it is enough that they stand.
+    A part is read where its bytes are wanted and there is room, or its lines decide. Nothing of the others is
+    published: it is enough that they stand.
     """
-    known = read_keys(item, keys, part.rows)
-    by_lines = known is None or (room != 0 and selection.needs_ids(item))
-    wanted = by_lines or (whole and room != 0)
-    data = read(item, part) if wanted else b""
-    lines = data.splitlines(keepends=True) if by_lines and data else []
-    if known is None and data is not None:
-        known = keys_of(lines)
-        if known is not None and notes is not None:
-            notes.append(f"{item.name}/{keys.name} is damaged; the lines of its part are sound and tell the same")
-    if known is None or data is None or not (wanted or stands(item, part)):
+    keys = selection.keys(item, part)
+    by_lines = room != 0 and selection.needs_ids(item)
+    wanted = by_lines or (reader is not None and room != 0)
+    data: bytes | None = b""
+    if keys is not None and wanted:
+        data = reader.whole(item, part) if reader else read_part(item, part)
+    if keys is None or data is None or not (wanted or stands(item, part)):
         tally.damaged += part.rows
         tally.damaged_parts.append(part.name)
         return b""
-    kept = selection.decide(item, known, lines if selection.needs_ids(item) else None, room, tally)
-    return _published(item, part, data, kept) if whole and kept else b""
+    lines = data.splitlines(keepends=True) if by_lines else None
+    kept = selection.decide(item, keys, lines, room, tally)
+    return _published(item, part, data, kept) if reader and kept else b""
 
 
 def _published(item: Input, part: PartFile, data: bytes, kept: Sequence[int]) -> bytes:

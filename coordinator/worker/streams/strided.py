@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .base import Batch
-from .parquet import BATCH_ROWS, ParquetStream, Table
+from .parquet import BATCH_ROWS, ParquetStream
 from .roots import open_file
+from .tables import Table
 from .telling import telling
 
 GROWTH = 4
