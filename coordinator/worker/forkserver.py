@@ -25,7 +25,7 @@ from .process import die_with, enter
 
 LONGEST_ORDER = 2**18
 """Bytes of an order at most; Linux takes no more in a datagram, unless it was told to."""
-WORKER = ("coordinator.worker.main", "coordinator.worker.pulse")
+WORKER = ("coordinator.worker.main", "coordinator.worker.pulse", "coordinator.worker.shard")
 HUB = ("coordinator.worker.streams.http", "huggingface_hub.hf_api")
 PARQUET = ("coordinator.worker.streams.parquet",)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from .gate import Gate, interrupted
 from .pipeline import Convert, Drive, TransformBug, convert
 from .pool import Pool, ShardFailure
 from .pulse import Pulse
+from .shard_end import ShardEnd
 from .spec import LoaderSpec, WorkerSpec
 from .streams.base import Resolved, Stream
 from .streams.opening import open_stream, read_companions
@@ -65,8 +66,12 @@ def run(
     clock: Callable[[], float] = time.monotonic,
     pulse: Pulse | None = None,
     gate: Gate | None = None,
+    shards: Sequence[ShardEnd] = (),
 ) -> None:
-    """Run every loader of `spec`; stops at the next commit once `stopping()`. Loader failures are events."""
+    """Run every loader of `spec`; stops at the next commit once `stopping()`. Loader failures are events.
+
+    `shards` are processes for loaders that have several.
+    """
     pulse, gate = pulse or Pulse(clock()), gate or Gate(spec.track, clock)
     gate.longest = spec.longest_wait
     for key, value in HUB_SETTINGS.items():
@@ -75,7 +80,7 @@ def run(
         from .streams.http import govern
 
         govern(gate)
-    pool = Pool(Path(spec.tracks).resolve(), spec.track)
+    pool = Pool(Path(spec.tracks).resolve(), spec.track, shards)
     try:
         for loader in spec.loaders:
             if stopping():

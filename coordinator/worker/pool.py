@@ -8,13 +8,9 @@ the loader's failure `killed`; what is committed by then is kept.
 
 from __future__ import annotations
 
-import os
 import select
-import subprocess
-import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,15 +20,11 @@ from . import frames
 from .failures import SourceError
 from .memory import oom_kills
 from .pipeline import Piece
+from .shard_end import ShardEnd, started
 from .streams.base import Batch
 
-PACKAGE = Path(__file__).resolve().parents[2]
-BEGIN = "import sys; sys.path.insert(0, {!r}); from coordinator.worker.shard import main; main()"
-FLAGS = ("-u", "-P", "-c")
-"""What it prints goes out at once; the folder that it stands in is no place for modules."""
 DEPTH = 4
 """Batches under way for each shard: enough that none waits for the reader."""
-PIPE_BYTES = 2**20
 HELD_BYTES = 2**24
 """Of answers that a shard has given before their turn; it waits with more of them."""
 LAST_WAIT = 1.0
@@ -53,17 +45,21 @@ class _Task:
 
     batch: Batch
     place: int
-    shard: _Shard
+    shard: ShardEnd
     answers: deque[tuple[dict[str, Any], bytes]] = field(default_factory=deque)
     done: bool = False
 
 
 class Pool:
-    """A worker's shards, started when they are first needed and kept for its next loader. Not to be used by threads."""
+    """A worker's shards, started when they are first needed and kept for its next loader. Not to be used by threads.
 
-    def __init__(self, tracks: Path, track: str) -> None:
+    `spares` are some that run already; those that nobody needs end with the worker.
+    """
+
+    def __init__(self, tracks: Path, track: str, spares: Sequence[ShardEnd] = ()) -> None:
         self._tracks, self._track = tracks, track
-        self._shards: list[_Shard] = []
+        self._spares = list(spares)
+        self._shards: list[ShardEnd] = []
         self._tasks: dict[int, _Task] = {}
         self._next = 0
 
@@ -78,7 +74,7 @@ class Pool:
     def _start(self, size: int) -> None:
         try:
             for _ in range(size):
-                self._shards.append(_Shard(self._tracks, self._track))
+                self._shards.append(self._spares.pop() if self._spares else started(self._tracks, self._track))
         except OSError as error:
             sentence = f"no process can be started to convert its rows: {error.strerror or error}"
             raise SourceError("killed", sentence, "It is tried again by policy; or lower its `workers`.") from error
@@ -150,7 +146,7 @@ class Pool:
         task.place = places.stop
         return Piece(task.batch.state, places, frames.outcomes_of(header, data))
 
-    def _hear(self, due: _Shard, wait: bool) -> None:
+    def _hear(self, due: ShardEnd, wait: bool) -> None:
         """Move what can be moved on all pipes; with `wait`, until something could. It is `due`'s turn."""
         answers = [shard.answers for shard in self._shards if shard is due or shard.held < HELD_BYTES]
         orders = [shard.orders for shard in self._shards if shard.unsaid]
@@ -163,7 +159,7 @@ class Pool:
                     raise self._died(shard)
                 self._enter(shard)
 
-    def _enter(self, shard: _Shard) -> None:
+    def _enter(self, shard: ShardEnd) -> None:
         for header, data in shard.heard():
             task = self._tasks[header["task"]]
             task.answers.append((header, data))
@@ -173,7 +169,7 @@ class Pool:
                 shard.tasks -= 1
                 del self._tasks[header["task"]]
 
-    def _died(self, shard: _Shard) -> SourceError:
+    def _died(self, shard: ShardEnd) -> SourceError:
         code = shard.end(LAST_WAIT)
         self._shards.remove(shard)
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
@@ -188,72 +184,3 @@ class Pool:
         for shard in self._shards:
             shard.end()
         self._shards, self._tasks = [], {}
-
-
-class _Shard:
-    """One process and the two pipes to it, of which this side never waits on one alone."""
-
-    def __init__(self, tracks: Path, track: str) -> None:
-        read, self.orders = os.pipe()
-        self.answers, write = os.pipe()
-        command = [sys.executable, *FLAGS, BEGIN.format(str(PACKAGE)), str(read), str(write), str(os.getpid())]
-        self.oom_kills = oom_kills()
-        try:
-            command += [str(tracks), track]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(read, write))
-        except BaseException:
-            os.close(self.orders)
-            os.close(self.answers)
-            raise
-        finally:
-            os.close(read)
-            os.close(write)
-        for pipe in (self.orders, self.answers):
-            os.set_blocking(pipe, False)
-            _widen(pipe)
-        self.unsaid: deque[memoryview] = deque()
-        self.tasks = self.held = 0
-        self._rest = bytearray()
-
-    def say(self, frame: bytes) -> None:
-        """Send a frame, as far as it goes without waiting."""
-        self.unsaid.append(memoryview(frame))
-        self.push()
-
-    def push(self) -> None:
-        """Send what was not sent."""
-        with suppress(BlockingIOError, BrokenPipeError):  # one that has died is noticed where it is heard
-            while self.unsaid:
-                self.unsaid[0] = self.unsaid[0][os.write(self.orders, self.unsaid[0]) :]
-                if not self.unsaid[0]:
-                    self.unsaid.popleft()
-
-    def pull(self) -> bool:
-        """Take what has come; False at the end."""
-        chunk = os.read(self.answers, PIPE_BYTES)
-        self._rest += chunk
-        return bool(chunk)
-
-    def heard(self) -> Iterator[tuple[dict[str, Any], bytes]]:
-        """The whole frames that have come."""
-        while len(self._rest) >= frames.HEAD and len(self._rest) >= (size := frames.length(self._rest)):
-            yield frames.opened(self._rest[:size])
-            del self._rest[:size]
-
-    def end(self, patience: float = 0.0) -> int:
-        """Kill it if it lives after so many seconds; returns its exit code."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(patience)
-        self.process.kill()
-        code = self.process.wait()
-        os.close(self.orders)
-        os.close(self.answers)
-        return code
-
-
-def _widen(pipe: int) -> None:
-    """Make room for a batch in a pipe, where the system lets us."""
-    with suppress(ImportError, AttributeError, OSError):
-        import fcntl
-
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

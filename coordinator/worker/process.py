@@ -98,10 +98,13 @@ def _use_package(folder: str) -> None:
 
 def _work(told: dict[str, Any], talk: int, hear: int) -> None:
     from .gate import Gate
+    from .shard_end import forked
     from .spec import WorkerSpec
 
     spec = WorkerSpec.decode(told["spec"])
     os.chdir(Path(spec.tracks).parent)
+    processes = max((loader.workers for loader in spec.loaders), default=1)
+    shards = forked(processes, Path(spec.tracks).resolve(), spec.track, (talk, hear)) if processes > 1 else []
     lock, stop, gate = threading.Lock(), threading.Event(), Gate(spec.track)
     threading.Thread(target=_listen, args=(hear, stop, gate), daemon=True).start()
 
@@ -121,7 +124,7 @@ def _work(told: dict[str, Any], talk: int, hear: int) -> None:
             emit(pulse.beat(time.monotonic()))
 
     threading.Thread(target=beat, daemon=True).start()
-    run(spec, emit, stop.is_set, pulse=pulse, gate=gate)
+    run(spec, emit, stop.is_set, pulse=pulse, gate=gate, shards=shards)
     emit(WorkerDone(spec.track))
 
 

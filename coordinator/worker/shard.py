@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..contract import JoinedLoader
 from ..contract.build import Identity
@@ -33,11 +33,16 @@ TELL_BYTES = 2**20
 def main() -> None:
     """`python -c 'main()' READ WRITE PARENT TRACKS TRACK`: two descriptors, a process id, a folder, a name."""
     read, write, parent = map(int, sys.argv[1:4])
+    serve(read, write, parent, Path(sys.argv[4]), sys.argv[5])
+
+
+def serve(read: int, write: int, parent: int, tracks: Path, track: str) -> NoReturn:
+    """Do what comes on `read`, to its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     die_with(parent)
-    shard = Shard(Path(sys.argv[4]), sys.argv[5], write)
+    shard = Shard(tracks, track, write)
     while frame := _read_frame(read):
         shard.hear(*frames.opened(frame))
     os._exit(0)  # by no other way: a loader may have left threads
