@@ -19,7 +19,7 @@ from ..disk import FULL, DiskError, free_bytes
 from ..errors import ExitCode, PolecatsError
 from ..worker.fingerprint import contract_version
 from ..worker.parts import COMMITS, PartFile
-from .copying import Reader, Writer, reading
+from .copying import Reader, Writer, reading, writing
 from .inputs import Input
 from .output import holds, put, temporary
 from .place import check_room
@@ -112,11 +112,12 @@ def merge(
 def _pass(
     inputs: Sequence[Input], quotas: Mapping[str, int] | None, out: BinaryIO | None, progress: Progress
 ) -> Merged:
-    merged, selection, writer = Merged(inputs), Selection(inputs), Writer(out)
+    merged, selection = Merged(inputs), Selection(inputs)
     limits = {item.name: -1 if quotas is None else quotas.get(item.name, 0) for item in inputs}
     taken = [item for item in inputs if not item.left_out]
     unlimited = [(item, part) for item in taken if limits[item.name] < 0 for _, part, _ in parts_of(item)]
-    with reading((item, part) for item, part in unlimited if selection.keys(item, part) is not None) as reader:
+    ahead = [(item, part) for item, part in unlimited if selection.keys(item, part) is not None]
+    with reading(ahead) as reader, writing(out) as writer:
         for item in inputs:
             tally = merged.tallies[item.name] = Tally()
             for _, part, _ in parts_of(item) if item in taken else ():
