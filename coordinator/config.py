@@ -99,11 +99,11 @@ class Config(_Table):
         """The loader's table, or the defaults."""
         return self._track(track).loaders.get(loader) or LoaderTable()
 
-    def loader_workers(self, track: str, loader: str, tracks: int) -> int:
-        """Processes that convert the loader's rows, no more than may be busy: its own number, else its track's, else
-        what falls to one of `tracks` that run beside each other."""
-        wanted = self.loader(track, loader).workers or self._track(track).workers or self.slots() // tracks
-        return max(1, min(wanted, self.slots()))
+    def loader_workers(self, track: str, loader: str) -> int:
+        """Processes that convert the loader's rows, no more than may be busy: its own number, else its track's; 0 where
+        neither is set."""
+        wanted = self.loader(track, loader).workers or self._track(track).workers or 0
+        return min(wanted, self.slots())
 
     def slots(self) -> int:
         """Busy workers at most: the file's number, or the cores that this process may use."""

@@ -94,6 +94,9 @@ class FakeWorker:
     def hold(self, seconds: float, reason: str) -> None:
         self.calls.append(f"hold {seconds:g} {reason}")
 
+    def use(self, cores: int) -> None:
+        self.calls.append(f"use {cores}")
+
     def terminate(self) -> None:
         self.calls.append("term")
         if not self.deaf_to_term and self.code is None:

@@ -86,7 +86,7 @@ class Plan:
                 track,
                 str(self.checkout(track)),
                 [
-                    self._spec(track, loader, caps[f"{track}/{loader}"], fresh, len(tracks))
+                    self._spec(track, loader, caps[f"{track}/{loader}"], fresh)
                     for of, loader in self.loaders
                     if of == track and f"{track}/{loader}" in caps
                 ],
@@ -98,9 +98,9 @@ class Plan:
             for track in tracks
         ]
 
-    def _spec(self, track: str, loader: str, cap: int, fresh: bool, tracks: int) -> LoaderSpec:
-        """A loader's order; `tracks` of them run beside each other, and all in one process means one each."""
-        workers = 1 if self.inline else self.config.loader_workers(track, loader, tracks)
+    def _spec(self, track: str, loader: str, cap: int, fresh: bool) -> LoaderSpec:
+        """A loader's order. All in one process means one each."""
+        workers = 1 if self.inline else self.config.loader_workers(track, loader)
         return LoaderSpec(loader, self.config.loader(track, loader).options, cap, fresh, workers)
 
 

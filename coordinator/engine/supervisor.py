@@ -106,10 +106,17 @@ class Supervisor:
                 self._stop(work)
             self._watch(work, now)
             self._reap(work, now)
+        self._share_out()
         self._soon = not stopping and self._start_due(now)
         self._soon |= any(work.worker is not None and not self._registered(work) for work in self.works.values())
 
     # --- starting
+
+    def _share_out(self) -> None:
+        """The cores fall to the tracks that have not ended: the last one may use all of them."""
+        active = [work for work in self.works.values() if not work.ended]
+        for work in active:
+            work.take_share(max(1, self._limits.slots // len(active)))
 
     def _start_due(self, now: float) -> bool:
         """Start what is due; returns whether something waits for the executor."""

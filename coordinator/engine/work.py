@@ -47,6 +47,8 @@ class Work:
     """Loaders that a person wants run again; what the worker before that says of their end does not count."""
     begun: set[str] = field(default_factory=set)
     """Loaders whose rows have flowed in this round: what was to be set aside has been."""
+    share: int = 1
+    """Cores that fall to it now, if its loaders do not say how many they want."""
     until: float | None = None
     loader: str = ""
     """`track/loader` at work, or empty."""
@@ -77,7 +79,7 @@ class Work:
     def next_spec(self) -> WorkerSpec:
         """What a worker started now has to do."""
         loaders = [replace(item, fresh=item.fresh and self.name(item) not in self.begun) for item in self.waiting]
-        return replace(self.spec, loaders=loaders)
+        return replace(self.spec, loaders=loaders, share=self.share)
 
     def begin(self, worker: Worker, now: float) -> None:
         """A worker has been started."""
@@ -147,10 +149,16 @@ class Work:
         """Whether its worker uses a core: it is starting or has got on within `patience` seconds."""
         return self.worker is not None and not self.idle.waiting(now) and self.idle.seconds(now) < patience
 
+    def take_share(self, share: int) -> None:
+        """From now on so many cores fall to it; its worker is told."""
+        if share != self.share and self.worker is not None:
+            self.worker.use(share)
+        self.share = share
+
     @property
     def weight(self) -> int:
         """Cores that its worker and the shards of its loaders use at most, from now on."""
-        return max((loader.workers for loader in self.waiting), default=1)
+        return max((loader.workers or self.share for loader in self.waiting), default=1)
 
     def drop(self, name: str) -> None:
         """A loader has ended for good."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,8 @@ from .fingerprint import Fingerprint, code_of, fingerprint
 from .foreign import ForeignConverter, ForeignStream, foreign_source
 from .gate import Gate, interrupted
 from .pipeline import Convert, Drive, TransformBug, convert
-from .pool import Pool, ShardFailure
+from .pool import Pool, ShardFailure, Share
 from .pulse import Pulse
-from .shard_end import ShardEnd
 from .spec import LoaderSpec, WorkerSpec
 from .streams.base import Resolved, Stream
 from .streams.opening import open_stream, read_companions
@@ -66,13 +65,13 @@ def run(
     clock: Callable[[], float] = time.monotonic,
     pulse: Pulse | None = None,
     gate: Gate | None = None,
-    shards: Sequence[ShardEnd] = (),
+    share: Share | None = None,
 ) -> None:
     """Run every loader of `spec`; stops at the next commit once `stopping()`. Loader failures are events.
 
-    `shards` are processes for loaders that have several.
+    `share` may change while they run.
     """
-    pulse, gate = pulse or Pulse(clock()), gate or Gate(spec.track, clock)
+    pulse, gate, share = pulse or Pulse(clock()), gate or Gate(spec.track, clock), share or Share(spec.share)
     gate.longest = spec.longest_wait
     for key, value in HUB_SETTINGS.items():
         os.environ.setdefault(key, value)
@@ -80,7 +79,7 @@ def run(
         from .streams.http import govern
 
         govern(gate)
-    pool = Pool(Path(spec.tracks).resolve(), spec.track, shards)
+    pool = Pool(Path(spec.tracks).resolve(), spec.track, share)
     try:
         for loader in spec.loaders:
             if stopping():
@@ -247,10 +246,10 @@ class LoaderRun:
             if isinstance(found.loader, JoinedLoader):
                 companions = read_companions(resolved, self.watched.follow)
                 side = found.loader.prepare(companions)
-            if self.loader.workers > 1 and sum(file.size for file in resolved.files) >= FEW_BYTES:
-                elsewhere = self._shards(identity, code, companions)
             stream = open_stream(source, resolved)
             converter = converter_of(found.loader, identity, side, self.spec.seed, self.counts)
+            if sum(file.size for file in resolved.files) >= FEW_BYTES:
+                elsewhere = self._shared(converter.convert, identity, code, companions)
         else:
             stream = ForeignStream(found.loader)
             converter = ForeignConverter(found.loader, identity, None, self.counts)
@@ -264,8 +263,8 @@ class LoaderRun:
         drive = Drive(self.writer, self.loader.cap, self.stopping, progress, self.clock)
         self._ended(convert(stream, converter, drive, elsewhere), source)
 
-    def _shards(self, identity: Identity, code: dict[str, str], companions: dict[str, Any]) -> Convert:
-        """Processes that convert its rows."""
+    def _shared(self, alone: Convert, identity: Identity, code: dict[str, str], companions: dict[str, Any]) -> Convert:
+        """Its rows converted here, or by other processes, as cores fall to it."""
         order = {
             "loader": self.loader.name,
             "options": self.loader.options,
@@ -274,8 +273,7 @@ class LoaderRun:
             "seed": self.spec.seed,
             "reproduce": self._reproduce(""),
         }
-        self.pool.take(self.loader.workers, order, json.dumps(companions).encode())
-        return self.pool.convert
+        return self.pool.shared(alone, order, json.dumps(companions).encode(), self.loader.workers)
 
     def _ended(self, how: str, source: HubSource, reused: bool = False) -> None:
         if how == "done" and self.counts.read == 0:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import select
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..events import Failure
 from . import frames
 from .failures import SourceError
 from .memory import oom_kills
-from .pipeline import Piece
+from .pipeline import Convert, Piece
 from .shard_end import ShardEnd, started
 from .streams.base import Batch
 
@@ -40,6 +41,31 @@ class ShardFailure(Exception):
 
 
 @dataclass(slots=True)
+class Share:
+    """The cores that fall to a worker, as the engine said last, and shards that run already and wait to be used."""
+
+    cores: int = 1
+    spares: list[ShardEnd] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Section:
+    """Batches from `first` on, while `lasts`; `rows` in those that were given."""
+
+    first: Batch
+    source: Iterator[Batch]
+    lasts: Callable[[], bool]
+    rows: int = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        batch: Batch | None = self.first
+        while batch is not None:
+            self.rows += len(batch)
+            yield batch
+            batch = next(self.source, None) if self.lasts() else None
+
+
+@dataclass(slots=True)
 class _Task:
     """A batch under way: its rows from `place` on are not taken up, `answers` waits to be."""
 
@@ -51,30 +77,53 @@ class _Task:
 
 
 class Pool:
-    """A worker's shards, started when they are first needed and kept for its next loader. Not to be used by threads.
+    """A worker's shards, started when they are first needed and kept for its next loader. Not to be used by threads."""
 
-    `spares` are some that run already; those that nobody needs end with the worker.
-    """
-
-    def __init__(self, tracks: Path, track: str, spares: Sequence[ShardEnd] = ()) -> None:
-        self._tracks, self._track = tracks, track
-        self._spares = list(spares)
+    def __init__(self, tracks: Path, track: str, share: Share) -> None:
+        self._tracks, self._track, self._share = tracks, track, share
         self._shards: list[ShardEnd] = []
         self._tasks: dict[int, _Task] = {}
         self._next = 0
 
+    def shared(self, alone: Convert, order: dict[str, Any], companions: bytes, own: int = 0) -> Convert:
+        """Rows converted by `own` processes, or by as many as cores fall to the worker, which may change on the way.
+
+        One is the worker itself, by `alone`; `order` and `companions` tell shards what to convert with.
+        """
+
+        def convert(batches: Iterable[Batch], done: int) -> Iterator[Piece]:
+            source = iter(batches)
+            while (first := next(source, None)) is not None:
+                size = own or self._share.cores
+                section = _Section(first, source, partial(self._falls_to_it, size, own))
+                yield from self._by(size, alone, order, companions)(section, done)
+                done = max(0, done - section.rows)
+
+        return convert
+
+    def _falls_to_it(self, size: int, own: int) -> bool:
+        return size == (own or self._share.cores)
+
+    def _by(self, size: int, alone: Convert, order: dict[str, Any], companions: bytes) -> Convert:
+        if size == 1:
+            self.close()
+            return alone
+        self.take(size, order, companions)
+        return self.convert
+
     def take(self, size: int, order: dict[str, Any], companions: bytes = b"") -> None:
         """Let `size` shards convert with another loader. Raises `SourceError` where they cannot be started."""
-        if len(self._shards) != size:
-            self.close()
-            self._start(size)
+        while len(self._shards) > size:
+            self._shards.pop().end()
+        self._start(size - len(self._shards))
         for shard in self._shards:
             shard.say(frames.frame({"order": order}, companions))
 
-    def _start(self, size: int) -> None:
+    def _start(self, number: int) -> None:
+        spares = self._share.spares
         try:
-            for _ in range(size):
-                self._shards.append(self._spares.pop() if self._spares else started(self._tracks, self._track))
+            for _ in range(number):
+                self._shards.append(spares.pop() if spares else started(self._tracks, self._track))
         except OSError as error:
             sentence = f"no process can be started to convert its rows: {error.strerror or error}"
             raise SourceError("killed", sentence, "It is tried again by policy; or lower its `workers`.") from error

@@ -29,11 +29,14 @@ from ..redaction import redacted
 
 if TYPE_CHECKING:
     from .gate import Gate
+    from .pool import Share
 
 HEARTBEAT_SECONDS = 1.0
 STOP = "stop"
 HOLD = "hold"
 """`hold SECONDS REASON`: no request to the Hub before that, for another worker was told so."""
+USE = "use"
+"""`use CORES`: so many fall to this worker from now on."""
 LONGEST_SENTENCE = 2_000
 LONGEST_TRACEBACK = 64_000
 _PR_SET_PDEATHSIG = 1
@@ -98,15 +101,16 @@ def _use_package(folder: str) -> None:
 
 def _work(told: dict[str, Any], talk: int, hear: int) -> None:
     from .gate import Gate
+    from .pool import Share
     from .shard_end import forked
     from .spec import WorkerSpec
 
     spec = WorkerSpec.decode(told["spec"])
     os.chdir(Path(spec.tracks).parent)
-    processes = max((loader.workers for loader in spec.loaders), default=1)
+    processes = max((loader.workers or spec.share for loader in spec.loaders), default=1)
     shards = forked(processes, Path(spec.tracks).resolve(), spec.track, (talk, hear)) if processes > 1 else []
-    lock, stop, gate = threading.Lock(), threading.Event(), Gate(spec.track)
-    threading.Thread(target=_listen, args=(hear, stop, gate), daemon=True).start()
+    lock, stop, gate, share = threading.Lock(), threading.Event(), Gate(spec.track), Share(spec.share, shards)
+    threading.Thread(target=_listen, args=(hear, stop, gate, share), daemon=True).start()
 
     from .main import run
     from .pulse import Pulse
@@ -124,11 +128,11 @@ def _work(told: dict[str, Any], talk: int, hear: int) -> None:
             emit(pulse.beat(time.monotonic()))
 
     threading.Thread(target=beat, daemon=True).start()
-    run(spec, emit, stop.is_set, pulse=pulse, gate=gate, shards=shards)
+    run(spec, emit, stop.is_set, pulse=pulse, gate=gate, share=share)
     emit(WorkerDone(spec.track))
 
 
-def _listen(hear: int, stop: threading.Event, gate: Gate) -> None:
+def _listen(hear: int, stop: threading.Event, gate: Gate, share: Share) -> None:
     """Do what the engine says, line by line, until it is gone."""
     rest = b""
     while said := os.read(hear, 4096):
@@ -139,6 +143,8 @@ def _listen(hear: int, stop: threading.Event, gate: Gate) -> None:
                     stop.set()
                 case [word, seconds, reason] if word == HOLD:
                     gate.hold(float(seconds), reason)
+                case [word, cores] if word == USE:
+                    share.cores = int(cores)
     os._exit(3)  # what is committed is kept, the rest is not ours to go on with
 
 

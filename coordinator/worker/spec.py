@@ -41,7 +41,7 @@ class SourceSpec:
 @dataclass(frozen=True, slots=True)
 class LoaderSpec:
     """One loader: its name, its own options, the number of samples to stop at (0: none), whether it starts anew, and
-    how many processes convert its rows (1: the worker itself)."""
+    how many processes convert its rows (1: the worker itself; 0: its worker's share)."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -63,6 +63,8 @@ class WorkerSpec:
     """Seconds that the Hub may ask a loader to wait before that is a failure."""
     seed: int = 0
     """The master seed of the corrupters' draws."""
+    share: int = 1
+    """Cores that fall to the worker for now."""
 
     def encode(self) -> dict[str, Any]:
         """As JSON values."""

@@ -26,6 +26,9 @@ class Worker(Protocol):
     def hold(self, seconds: float, reason: str) -> None:
         """Let it send nothing to the Hub for so long."""
 
+    def use(self, cores: int) -> None:
+        """Let its loaders, if they do not say otherwise, have so many processes."""
+
     def terminate(self) -> None:
         """SIGTERM."""
 

@@ -21,7 +21,7 @@ import multiprocess
 from multiprocess import resource_tracker
 
 from ...worker.memory import oom_kills
-from ...worker.process import HOLD, STOP, enter
+from ...worker.process import HOLD, STOP, USE, enter
 from ...worker.spec import WorkerSpec
 from .forking import ForkServer, Unforkable, available
 from .output import keep_output
@@ -189,6 +189,10 @@ class LocalWorker:
     def hold(self, seconds: float, reason: str) -> None:
         """See `Worker.hold`."""
         self._say(f"{HOLD} {seconds} {reason}")
+
+    def use(self, cores: int) -> None:
+        """See `Worker.use`."""
+        self._say(f"{USE} {cores}")
 
     def _say(self, line: str) -> None:
         with suppress(BrokenPipeError, BlockingIOError):  # it has left already, or has long ceased to listen

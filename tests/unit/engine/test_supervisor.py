@@ -582,6 +582,26 @@ def test_a_track_takes_the_slots_of_its_shards(play: Play) -> None:
     stage.work_through()
 
 
+def test_the_cores_of_tracks_that_have_ended_fall_to_the_others(play: Play) -> None:
+    stage = play("a", slots=5, ruby="b")
+    stage.work_through()
+    begun = len(stage.executor.workers)
+    stage.supervisor.take(
+        WorkerSpec(track, "tracks", [LoaderSpec(name, workers=0)], HUB, "state")
+        for track, name in (("opal", "a"), ("ruby", "b"))
+    )
+    stage.step()
+    assert [worker.spec.share for worker in stage.executor.workers[begun:]] == [2, 2]
+    stage.alive("ruby").work_through()
+    stage.step()
+    assert stage.alive("opal").calls == ["use 5"]
+    stage.supervisor.restart(["ruby/b"])
+    stage.step()
+    assert stage.alive("opal").calls == ["use 5", "use 2"]
+    assert stage.alive("ruby").spec.share == 2
+    stage.work_through()
+
+
 def test_an_idle_worker_does_not_keep_the_next_track_waiting(play: Play) -> None:
     stage = play("a", slots=1, ruby="b")
     stage.alive().open("opal/a")

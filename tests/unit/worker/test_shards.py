@@ -21,7 +21,7 @@ from coordinator.worker.fingerprint import code_of
 from coordinator.worker.main import run
 from coordinator.worker.parts import read_commits
 from coordinator.worker.pipeline import Outcome, Rejected
-from coordinator.worker.pool import Pool, ShardFailure
+from coordinator.worker.pool import Pool, ShardFailure, Share
 from coordinator.worker.spec import LoaderSpec, SourceSpec, WorkerSpec
 from coordinator.worker.streams.base import Batch, Pieces, Unreadable
 
@@ -86,7 +86,12 @@ class Checkout:
             pq.write_table(table, self.source / f"data.{name}.parquet", row_group_size=300)
 
     def __call__(
-        self, workers: int, state: str = "", cap: int = 0, stopping: Callable[[], bool] = lambda: False
+        self,
+        workers: int,
+        state: str = "",
+        cap: int = 0,
+        stopping: Callable[[], bool] = lambda: False,
+        share: Share | None = None,
     ) -> LoaderFinished:
         state = str(self.root / (state or f"state-{workers}"))
         spec = WorkerSpec(
@@ -97,7 +102,8 @@ class Checkout:
             state,
         )
         self.events = []
-        run(WorkerSpec.decode(json.loads(json.dumps(spec.encode()))), self.events.append, stopping, lambda: 0.0)
+        told = WorkerSpec.decode(json.loads(json.dumps(spec.encode())))
+        run(told, self.events.append, stopping, lambda: 0.0, share=share)
         end = self.events[-1]
         assert isinstance(end, LoaderFinished)
         assert end.counts.closes()
@@ -115,6 +121,32 @@ class Checkout:
 @pytest.fixture(autouse=True)
 def _small_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(main, "FEW_BYTES", 0)
+
+
+class Restless(Share):
+    """Other cores each time that somebody looks."""
+
+    def __init__(self, cores: list[int]) -> None:
+        super().__init__()
+        self._cores = cores
+
+    @property  # type: ignore[override]
+    def cores(self) -> int:
+        self._cores.append(self._cores.pop(0))
+        return self._cores[0]
+
+    @cores.setter
+    def cores(self, cores: int) -> None:
+        pass
+
+
+@pytest.mark.parametrize("cores", [[1, 1, 2, 2], [3, 1, 2, 2, 1, 1]])
+@pytest.mark.parametrize("builder", ["lines", "parquet"])
+def test_shards_that_come_and_go_change_nothing(tmp_path: Path, builder: str, cores: list[int]) -> None:
+    checkout = Checkout(tmp_path, builder, joined=False)
+    alone = checkout(1)
+    assert checkout(0, share=Restless(cores)) == alone
+    assert checkout.committed("state-0") == checkout.committed("state-1")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +232,7 @@ def test_what_stands_before_damage_counts(tmp_path: Path) -> None:
 
 def test_an_edit_between_its_import_and_theirs_is_noticed(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    ours = Pool(checkout.tracks, "east")
+    ours = Pool(checkout.tracks, "east", Share())
     identity = {"source": "acme/it", "loader": "it", "category": "function_calling"}
     order = {"loader": "it", "options": {}, "code": {}, "identity": identity, "seed": 0, "reproduce": "check"}
     rows = Pieces("train", 0, [(b'{"n": 1}', 8)])
