@@ -71,7 +71,8 @@ def look(engine: psutil.Process, at: float) -> Look | None:
     """None where a process went away in the middle of it."""
     with suppress(psutil.Error):
         children = engine.children(recursive=True)
-        workers = [child for child in children if child.ppid() != engine.pid and "serve(" in " ".join(child.cmdline())]
+        servers = {child.pid for child in engine.children() if "serve(" in " ".join(child.cmdline())}
+        workers = [child for child in children if child.ppid() in servers]
         memory = engine.memory_full_info()
         return Look(
             at,
