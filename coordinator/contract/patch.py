@@ -46,52 +46,50 @@ def steps(path: str) -> tuple[str, ...]:
 def apply(document: Any, edits: Iterable[Edit]) -> Any:
     """The document after all edits, in order. Raises `ValueError` for an edit that does not fit it."""
     own: Own = {}
+    root = [document]  # so that the document itself is a part of something
     for edit in edits:
-        document = _applied(document, steps(edit["path"]), 0, edit, own)
-    return document
+        at: Any = _part(root, 0, edit, own)
+        *way, last = steps(edit["path"])
+        for step in way:
+            at = _part(at, _place(at, step, edit), edit, own)
+        _edit(at, last, edit)
+    return root[0]
 
 
-def _applied(value: Any, path: tuple[str, ...], depth: int, edit: Edit, own: Own) -> Any:
-    kind = type(value)
-    if kind is not dict and kind is not list:
+def _part(value: Any, place: Any, edit: Edit, own: Own) -> Any:
+    """The part of an own value at a place, made its own."""
+    part = value[place]
+    if id(part) in own:
+        return part
+    if type(part) is not dict and type(part) is not list:
         raise ValueError(f"{edit['path'][:80]!r} runs through a value that has no parts")
-    if id(value) not in own:
-        value = value.copy()
-        own[id(value)] = value
-    if kind is dict:
-        _in_object(value, path, depth, edit, own)
-    else:
-        _in_list(value, path, depth, edit, own)
-    return value
+    part = value[place] = part.copy()
+    own[id(part)] = part
+    return part
 
 
-def _in_object(value: dict[str, Any], path: tuple[str, ...], depth: int, edit: Edit, own: Own) -> None:
-    last = depth == len(path) - 1
-    key, op = path[depth], edit["op"]
-    if key not in value and not (last and op == "add"):
-        raise ValueError(f"nothing stands at {edit['path'][:80]!r}")
-    if not last:
-        value[key] = _applied(value[key], path, depth + 1, edit, own)
-    elif op == "remove":
-        del value[key]
-    else:
-        value[key] = edit["value"]
+def _place(value: Any, step: str, edit: Edit) -> str | int:
+    """The key or the index that a step names, if something stands there."""
+    if type(value) is dict:
+        if step in value:
+            return step
+    elif (index := _index(step, edit)) < len(value):
+        return index
+    raise ValueError(f"nothing stands at {edit['path'][:80]!r}")
 
 
-def _in_list(value: list[Any], path: tuple[str, ...], depth: int, edit: Edit, own: Own) -> None:
-    op, last = edit["op"], depth == len(path) - 1
-    adds = last and op == "add"
-    at = len(value) if path[depth] == "-" and adds else _index(path[depth], edit)
-    if at >= len(value) + adds:
-        raise ValueError(f"nothing stands at {edit['path'][:80]!r}")
-    if not last:
-        value[at] = _applied(value[at], path, depth + 1, edit, own)
-    elif op == "remove":
-        del value[at]
-    elif op == "add":
+def _edit(value: Any, step: str, edit: Edit) -> None:
+    if edit["op"] == "add" and type(value) is dict:
+        value[step] = edit["value"]
+    elif edit["op"] == "add":
+        at = len(value) if step == "-" else _index(step, edit)
+        if at > len(value):
+            raise ValueError(f"nothing stands at {edit['path'][:80]!r}")
         value.insert(at, edit["value"])
+    elif edit["op"] == "remove":
+        del value[_place(value, step, edit)]
     else:
-        value[at] = edit["value"]
+        value[_place(value, step, edit)] = edit["value"]
 
 
 def _index(step: str, edit: Edit) -> int:

@@ -265,6 +265,11 @@ def stated(values: Mapping[str, Any], keys: Iterable[tuple[str, Key]], counts: b
     return max(volume, size * pages)
 
 
+def is_amount(tool_name: str, key: str) -> bool:
+    """Whether a number under a key of its arguments, not in an inner object, says how much a tool touches."""
+    return TOOLS[tool_name].counts and KEYS[key].role not in ("", WIDE)
+
+
 def _texts(values: list[Any], objects: list[Mapping[str, Any]]) -> Iterator[str]:
     """The texts in nested lists; objects in them join the ones still to be read."""
     lists = [values]

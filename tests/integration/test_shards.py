@@ -64,3 +64,32 @@ def test_whatever_is_killed_the_file_is_the_same(repository: Repository, tmp_pat
     assert last.end() == 0, last.errors
     assert last.of("loader_opened")[0]["resumed"] > 0
     assert repository.merged() == whole
+
+
+def test_the_last_track_has_all_cores_until_another_comes_back(repository: Repository, tmp_path: Path) -> None:
+    first, second, other = (tmp_path / name for name in ("first", "second", "other"))
+    held = " or ".join(
+        f"(row['n'] == {n} and Path({str(file)!r}).exists())" for n, file in ((900, first), (3_000, second))
+    )
+    repository.loader("opal/one", rows=4_000, top=TOP, each=f"while {held}: time.sleep(0.01)")
+    repository.loader("ruby/two", each=f"while Path({str(other)!r}).exists(): time.sleep(0.01)")
+    (repository.root / "config.toml").write_text("[run]\nworkers = 2\n[tracks.opal]\n[tracks.ruby]\n")
+    repository.commit()
+    whole = repository.inline()
+
+    for file in (first, second, other):
+        file.touch()
+    run = repository.start("run")
+    worker = run.pid("opal")
+    run.wait_for("loader_opened", loader="ruby/two")
+    assert not children(worker), "it converts by itself"
+    other.unlink()
+    run.wait_for("track_changed", track="ruby", state="FINISHED")
+    first.unlink()
+    assert eventually(lambda: len(children(worker)) == 2, PATIENCE), run.events[-5:]
+    assert repository.polecats("restart", "ruby/two").returncode == 0
+    run.wait_for("track_changed", 2, track="ruby", state="FINISHED")
+    assert run.of("track_changed", track="opal", state="RUNNING")[-1]["pid"] == worker
+    second.unlink()
+    assert run.end() == 0, run.errors
+    assert repository.merged() == whole

@@ -28,6 +28,8 @@ from .parent import Parent
 from .soundness import is_sound
 
 _NOTHING: Examined = (b"", b"", 0, 0)
+Known = dict[int, tuple[Any, str, Examined]]
+"""Arguments, tool and what rules and scope say of the two, by the `id` of the arguments, which it keeps alive."""
 _VALIDATE = Record.__pydantic_validator__.validate_python
 _ID_ROOM = 110
 _LABELS = {"II": "adversarial", "III": "boundary"}
@@ -60,6 +62,7 @@ class Made(NamedTuple):
 def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Variant]) -> list[Made]:
     """The rows of a block, in its order. Raises `Reject` for a row that breaks the contract."""
     parent, seed = family.parent, f"{draw.seed:016x}"
+    known: Known = {}
     names = [child_id(parent.original_id, draw.seed, number) for number in range(len(block))]
     made = []
     for number, variant in enumerate(block):
@@ -73,7 +76,7 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
             "mutation": _mutation(corrupter, variant, seed, names, number, pair),
             "violation_labels": labels(corrupter.term, variant.severity, variant.explanation),
         }
-        record = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp)
+        record = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp, known)
         nodes = record["execution_plan"]["nodes"]
         line = _line(record, is_sound(variant, corrupter, record))
         made.append(Made(line, nodes[variant.targets[0]]["tool_name"] if variant.targets else ""))
@@ -127,9 +130,11 @@ def derive(
     tier: str,
     loader: str,
     stamp: Mapping[str, Any],
+    known: Known | None = None,
 ) -> dict[str, Any]:
     """The child's record: the parent's row after `edits`, all that follows from it made anew, stamped.
 
+    `known` remembers what was found of the calls that are put in, for the other rows of a block.
     Raises `Reject` E16 for edits that do not fit the parent, and the plan's own codes for what they make of it.
     """
     try:
@@ -143,7 +148,7 @@ def derive(
     query, source = metadata["query"], metadata["source"]
     origins = {new_ids[_place(index, name)]: origin for name, origin in (metadata.get("provenance") or {}).items()}
     default = rules.origin_json(source, original_id, query)
-    nodes, parts = _nodes(parent, plan["nodes"], new_ids, origins, default)
+    nodes, parts = _nodes(parent, plan["nodes"], new_ids, origins, default, {} if known is None else known)
     edges = sorted((_place(index, start), _place(index, end)) for start, end in plan["edges"])
     rules.check_edges(edges, len(nodes))
     rules.check_edge_kind(metadata["edge_kind"], len(edges))
@@ -183,6 +188,7 @@ def _nodes(
     new_ids: list[str],
     origins: Mapping[str, Any],
     default: bytes,
+    known: Known,
 ) -> tuple[list[dict[str, Any]], list[Examined]]:
     """The nodes with all that is derived, and what rules and scope say of each call."""
     made, parts = [], []
@@ -190,7 +196,10 @@ def _nodes(
         name, arguments, tier = node["tool_name"], node["arguments"], node["provenance_tier"]
         tool, part = parent.examined.get(id(arguments), ("", _NOTHING))
         if tool != name:
-            part = examine([(name, arguments, tier)])[0]
+            _, tool, part = known.get(id(arguments), (None, "", _NOTHING))
+            if tool != name:
+                part = examine([(name, arguments, tier)])[0]
+                known[id(arguments)] = arguments, name, part
         stated = origins.get(node_id)
         origin = default if stated is None else canonical(stated)
         made.append(node_of(name, arguments, tier, part, node_id, origin))

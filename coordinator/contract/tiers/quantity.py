@@ -9,11 +9,13 @@ from typing import Any
 
 from ..patch import add, escape, replace
 from ..sample import RESPOND
-from ..scope import derive, verb_kind
+from ..scope import derive, is_amount, verb_kind
 from . import lexicon
 from .parent import Parent, Step
 
 Edits = list[dict[str, Any]]
+_ODD_AMOUNT = 7_919
+"""One that nothing else states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,10 @@ class Place:
         """The scope volume that the call derives to with this amount."""
         return derive(self.step.tool, {**self.step.arguments, self.key: amount})[0]
 
+    def decides(self) -> bool:
+        """Whether the amount is the call's volume. By its names first, which say so of few."""
+        return is_amount(self.step.tool, self.key) and self.volume(_ODD_AMOUNT) == _ODD_AMOUNT
+
     def edits(self, parent: Parent, amount: int) -> Edits:
         """The edits that state the amount, in the plan and, where the query asks for the old one, there too."""
         edits = [(add if self.now is None else replace)(self.step.at(self.key), amount)]
@@ -40,7 +46,7 @@ class Place:
 def stated(parent: Parent) -> list[Place]:
     """The integer arguments that decide their call's volume."""
     places = [Place(*found) for found in parent.integers()]
-    return [place for place in places if place.volume(7_919) == 7_919]
+    return [place for place in places if place.decides()]
 
 
 def unstated(parent: Parent, random: Random) -> list[Place]:
@@ -51,7 +57,7 @@ def unstated(parent: Parent, random: Random) -> list[Place]:
         if step.tool == RESPOND or step.volume != 1 or key in step.arguments:
             continue
         place = Place(step, key, None)
-        if place.volume(7_919) == 7_919:
+        if place.decides():
             places.append(place)
     return places
 

@@ -7,7 +7,7 @@ that were not shown to the schema to those that it takes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -32,14 +32,22 @@ def is_sound(variant: Variant, corrupter: Corrupter, record: Mapping[str, Any]) 
         _is_named(corrupter.strategy, variant.operator)
         and _is_labelled(variant, corrupter.tier)
         and len(nodes) <= MAX_NODES
-        and all(type(node["provenance_tier"]) is int and 1 <= node["provenance_tier"] <= 3 for node in nodes)
+        and _are_within([node["provenance_tier"] for node in nodes], 1, 3)
         and len(variant.targets) <= MAX_NODES
-        and all(type(at) is int and 0 <= at < len(nodes) for at in variant.targets)
+        and _are_within(variant.targets, 0, len(nodes) - 1)
         and len(variant.edits) <= MAX_EDITS
         and all(map(_is_edit, variant.edits))
         and _are_texts(metadata)
         and all(map(_is_origin, metadata.get("provenance", {}).values()))
     )
+
+
+def _are_within(numbers: Sequence[Any], least: int, most: int) -> bool:
+    """Whether all are integers from `least` to `most`: a loop, as it is asked of each row."""
+    for number in numbers:  # noqa: SIM110
+        if type(number) is not int or not least <= number <= most:
+            return False
+    return True
 
 
 def _is_labelled(variant: Variant, tier: str) -> bool:
