@@ -37,11 +37,11 @@ def machine() -> dict[str, Any]:
 
 def line(figure: Figure) -> list[str]:
     """A row of the table: what, median, spread, goal."""
-    digits = 0 if figure.unit == "MB" else 2
-    goal = "" if figure.goal is None else f"{'≥' if figure.more_is_better else '≤'} {figure.goal:g} {figure.unit}"
+    digits = 0 if figure.unit in ("MB", "rows/s") else 2
+    goal = "" if figure.goal is None else f"{'≥' if figure.more_is_better else '≤'} {figure.goal:,g} {figure.unit}"
     mark = {None: "", True: "", False: " (missed)"}[figure.reached]
-    spread = f"{min(figure.values):.{digits}f} to {max(figure.values):.{digits}f}"
-    return [figure.what, f"{figure.median:.{digits}f} {figure.unit}", spread, goal + mark]
+    spread = f"{min(figure.values):,.{digits}f} to {max(figure.values):,.{digits}f}"
+    return [figure.what, f"{figure.median:,.{digits}f} {figure.unit}", spread, goal + mark]
 
 
 def told(figure: Figure) -> str:
