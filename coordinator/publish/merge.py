@@ -114,13 +114,17 @@ def _pass(
 ) -> Merged:
     merged, selection = Merged(inputs), Selection(inputs)
     limits = {item.name: -1 if quotas is None else quotas.get(item.name, 0) for item in inputs}
-    taken = [item for item in inputs if not item.left_out]
-    unlimited = [(item, part) for item in taken if limits[item.name] < 0 for _, part, _ in parts_of(item)]
-    ahead = [(item, part) for item, part in unlimited if selection.keys(item, part) is not None]
-    with reading(ahead) as reader, writing(out) as writer:
+    parts = {item.name: [] if item.left_out else [part for _, part, _ in parts_of(item)] for item in inputs}
+    surely_read = [
+        (item, part)
+        for item in inputs
+        for part in parts[item.name]
+        if limits[item.name] < 0 and selection.keys(item, part) is not None
+    ]
+    with reading(surely_read) as reader, writing(out) as writer:
         for item in inputs:
             tally = merged.tallies[item.name] = Tally()
-            for _, part, _ in parts_of(item) if item in taken else ():
+            for part in parts[item.name]:
                 tally.samples += part.rows
                 if limits[item.name] < 0 and _is_copied(selection, item, part):
                     _copy(part, reader, writer, tally)
