@@ -26,7 +26,6 @@ from ..errors import ExitCode, PolecatsError
 from ..events import RunFinished, RunStarted
 from ..paths import Paths
 from ..publish import manifest
-from ..publish.apart import apart
 from ..publish.merge import Merged
 from ..publish.place import check_place
 from ..worker.spec import WorkerSpec
@@ -117,6 +116,8 @@ class Ending:
         """An engine that lives on must not grow with each merge."""
         if not self._manner.linger:
             return merge()
+        from ..publish.apart import apart
+
         with ended_by_a_person(self._order.output):
             return apart(merge, "The merge")
 

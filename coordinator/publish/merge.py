@@ -131,8 +131,10 @@ def _pass(
                 else:
                     room = -1 if limits[item.name] < 0 else limits[item.name] - tally.kept
                     writer.put(_choose(selection, item, part, room, tally, reader))
-                if (item.name, part.name) in selection.mended and part.name not in tally.damaged_parts:
-                    merged.notes.append(_mended(item, part))
+                keys = selection.mended.get((item.name, part.name))
+                if keys and part.name not in tally.damaged_parts:
+                    told = "is damaged; the lines of its part are sound and tell the same"
+                    merged.notes.append(f"{item.name}/{keys} {told}")
                 progress(item.name, merged.rows + tally.kept)
             merged.rows += tally.kept
             _check_balance(merged, item, tally)
@@ -151,11 +153,6 @@ def _copy(part: PartFile, reader: Reader, writer: Writer, tally: Tally) -> None:
     else:
         tally.damaged += part.rows
         tally.damaged_parts.append(part.name)
-
-
-def _mended(item: Input, part: PartFile) -> str:
-    keys = next(keys.name for _, other, keys in parts_of(item) if other == part)
-    return f"{item.name}/{keys} is damaged; the lines of its part are sound and tell the same"
 
 
 def _check_balance(merged: Merged, item: Input, tally: Tally) -> None:

@@ -110,8 +110,8 @@ class Selection:
         repositories = Counter(str(item.source.get("id")) for item in inputs)
         self._shared = {repo for repo, loaders in repositories.items() if loaders > 1}
         self._keys: dict[tuple[str, str], bytes] = {}
-        self.mended: set[tuple[str, str]] = set()
-        """(input, part) of the keys that were read from the lines of their part, as their file is damaged."""
+        self.mended: dict[tuple[str, str], str] = {}
+        """By (input, part): the file of keys that is damaged, where the lines of the part told them instead."""
         for item in inputs:
             for _, part, keys in parts_of(item):
                 self._read_keys(item, part, keys)
@@ -124,7 +124,7 @@ class Selection:
         known = read_keys(item, keys, part.rows)
         if known is None and (data := read_part(item, part)) is not None:
             known = keys_of(data.splitlines(keepends=True))
-            self.mended |= {name} if known is not None else set()
+            self.mended |= {name: keys.name} if known is not None else {}
         if known is not None:
             self._keys[name] = known
 
