@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from . import rules
 from .canonical import canonical
+from .examined import examine, nodes_json, plan_json
 from .plans import MAX_NODES
 from .reading import strict_json
 from .sample import Category, Reject
@@ -25,7 +26,7 @@ from .scope import derive as derive_scope
 from .tier_rules import TIER_FIELDS, check_tier
 from .tiers import replay
 from .violations import Violation, shown_key, violations
-from .walk import examine, node_of
+from .walk import Examined
 
 _BOM = b"\xef\xbb\xbf"
 _CONSTANT = ("schema_version", "tier", "source", "loader", "edge_kind", "language")
@@ -145,20 +146,19 @@ def _remade(record: dict[str, Any]) -> dict[str, Any]:
     if not _ORIGINAL_ID.fullmatch(original_id) or record["category"] not in _CATEGORIES:
         raise ValueError("not an id or a category")
     _check_metadata(metadata)
-    nodes, parts = _remade_nodes(plan["nodes"], original_id, metadata)
-    edges = _index_pairs(plan["edges"], nodes) if plan["edges"] else []
-    rules.check_edges(edges, len(nodes))
+    edges = _index_pairs(plan["edges"], plan["nodes"]) if plan["edges"] else []
+    told, nodes = _remade_nodes(plan["nodes"], original_id, metadata)
+    rules.check_edges(edges, len(told))
     rules.check_edge_kind(metadata["edge_kind"], len(edges))
     if metadata["tier"] != "I" or record["label"] != "benign" or not metadata.keys().isdisjoint(TIER_FIELDS):
         raise ValueError("not a row of tier I")
     made = {
-        "num_tools": len(nodes),
-        "has_tool_calls": rules.has_tool_calls([node["tool_name"] for node in nodes]),
-        "intent_hash": rules.intent_hash(metadata["query"], parts, edges),
+        "num_tools": len(told),
+        "has_tool_calls": rules.has_tool_calls([node["tool_name"] for node in plan["nodes"]]),
+        "intent_hash": rules.intent_hash(metadata["query"], told, edges),
     }
-    ends = [[nodes[start]["node_id"], nodes[end]["node_id"]] for start, end in edges]
     return {
-        "execution_plan": {"nodes": nodes, "edges": ends},
+        "execution_plan": orjson.Fragment(plan_json(nodes, edges, original_id)),
         "label": record["label"],
         "original_id": original_id,
         "category": record["category"],
@@ -190,21 +190,17 @@ def _check_constants(*values: str | None) -> None:
 
 def _remade_nodes(
     nodes: list[dict[str, Any]], original_id: str, metadata: dict[str, Any]
-) -> tuple[list[dict[str, Any]], list[tuple[bytes, bytes, int, int]]]:
-    """The nodes as the rules make them, and what `examine` says of each."""
-    calls = [(node["tool_name"], node["arguments"], node["provenance_tier"]) for node in nodes]
-    if not 1 <= len(calls) <= MAX_NODES:
+) -> tuple[list[Examined], bytes]:
+    """What `examine` says of the calls, and the nodes that the rules make of it."""
+    if not 1 <= len(nodes) <= MAX_NODES:
         raise ValueError("too few or too many nodes")
+    calls = [(node["tool_name"], node["arguments"], node["provenance_tier"]) for node in nodes]
     for name, arguments, tier in calls:
         if type(name) is not str or type(arguments) is not dict or type(tier) is not int or not 1 <= tier <= 3:
             raise TypeError("not a call")
     told = examine(calls)
     origin = rules.origin_json(metadata["source"], original_id, metadata["query"])
-    remade = [
-        node_of(*call, said, f"{original_id}_tool_{index}", origin)
-        for index, (call, said) in enumerate(zip(calls, told, strict=True))
-    ]
-    return remade, told
+    return told, nodes_json(told, [tier for _, _, tier in calls], original_id, [origin] * len(calls))
 
 
 def parse(line: bytes) -> dict[str, Any]:
@@ -246,7 +242,7 @@ def broken_rules(record: dict[str, Any], line: bytes) -> Iterator[Violation]:
     """The rules beyond the schema, for a record that fits the schema."""
     plan, metadata = record["execution_plan"], record["metadata"]
     nodes = plan["nodes"]
-    yield from _caught(lambda: rules.check_sizes(line, nodes))
+    yield from _caught(lambda: rules.check_sizes(line))
     yield from _caught(lambda: check_tier(record))
     yield from _metadata_values(metadata)
     yield from _counts(metadata, nodes)

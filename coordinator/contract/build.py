@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from . import rules
 from .canonical import canonical
+from .examined import examine, node_ids, nodes_json, plan_json
 from .plans import MAX_NODES, MAX_STRING
 from .sample import Call, Category, EdgeKind, Label, Reject, Sample, Skip
 from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID, SCHEMA_VERSION, Record
 from .tier_rules import check_tier
 from .violations import first_violation, shown_key
-from .walk import Examined, examine, node_of
 
 _ORIGINAL_ID = re.compile(ORIGINAL_ID)
 _VALIDATE = Record.__pydantic_validator__.validate_python
@@ -57,56 +57,27 @@ def build(sample: Sample, identity: Identity, position: str) -> Line | Skip:
     Raises `Reject` for a sample that breaks the contract. An answer in prose that is too big for a line is
     not a broken row: it is skipped `too_long`, as a long turn is.
     """
-    _check_types(sample)
-    acts = rules.has_tool_calls([call.tool_name for call in sample.calls])
-    if not acts and _is_long_prose(sample.calls):
+    calls = _checked_types(sample)
+    acts = rules.has_tool_calls([name for name, _, _ in calls])
+    if not acts and _is_long_prose(calls):
         return Skip("too_long")
     if len(sample.query) > rules.MAX_LINE_BYTES:  # said before it is hashed: the normal form takes time
         if not acts:
             return Skip("too_long")
         raise Reject("E01", f"a query of {len(sample.query):,} characters (a line: {rules.MAX_LINE_BYTES:,} bytes)")
-    record = _derive(sample, identity, position)
+    line = _line(sample, calls, acts, identity, position)
     try:
-        if not _is_sound(sample, record):
-            _VALIDATE(record)
-            check_tier(record)
-        line = _dump(record)
-        rules.check_sizes(line, record["execution_plan"]["nodes"])
-    except ValidationError as error:
-        raise first_violation(error) from None
-    except Reject as problem:
-        if not acts and problem.code in ("E01", "E11"):
+        rules.check_sizes(line.data)
+    except Reject:
+        if not acts:
             return Skip("too_long")
         raise
-    return Line(line, bytes.fromhex(record["metadata"]["intent_hash"])[:16])
+    return line
 
 
-def _is_sound(sample: Sample, record: dict[str, Any]) -> bool:
-    """Whether the schema surely takes the record: all that a loader may set freely is of a proven form.
-
-    The rest is derived within the schema's bounds: nodes and edges, hashes, scope and counts. A property test holds
-    lines that were not shown to the schema to those that it takes.
-    """
-    return (
-        record["label"] == "benign"
-        and record["category"] in _CATEGORIES
-        and sample.edge_kind in _EDGE_KINDS
-        and bool(sample.query)
-        and all(1 <= tier <= 3 for _, _, tier in sample.calls)
-        and (sample.language is None or _LANGUAGE.fullmatch(sample.language) is not None)
-        and _ORIGINAL_ID.fullmatch(record["original_id"]) is not None
-        and METADATA_FIELDS.isdisjoint(sample.extras)
-    )
-
-
-def derive(sample: Sample, identity: Identity, position: str) -> dict[str, Any]:
-    """The record of `sample` as plain JSON values, not yet checked against the schema."""
-    _check_types(sample)
-    return _derive(sample, identity, position)
-
-
-def _derive(sample: Sample, identity: Identity, position: str) -> dict[str, Any]:
-    calls, edges = sample.calls, sample.edges
+def _line(sample: Sample, calls: Sequence[Call], acts: bool, identity: Identity, position: str) -> Line:
+    """The line, of any size; `acts`: whether its plan does anything but answer. Raises `Reject`."""
+    edges = sample.edges
     if not 1 <= len(calls) <= MAX_NODES:
         raise Reject("E06", f"{len(calls)} calls (1 to {MAX_NODES})", "execution_plan.nodes")
     rules.check_edges(edges, len(calls))
@@ -115,29 +86,60 @@ def _derive(sample: Sample, identity: Identity, position: str) -> dict[str, Any]
     if label not in _TIERS:
         raise Reject("E05", f"label {label[:80]!r} is not one of the contract's", "label")
     original_id, upstream_id = _ids(sample.upstream_id, identity.unique_ids, position)
-    nodes, examined = _nodes(sample, identity.source, original_id)
+    _check_id(original_id)
+    origins = _origins(sample, identity.source, original_id, len(calls))
+    told = examine(calls)
+    nodes = nodes_json(told, [tier for _, _, tier in calls], original_id, origins)
+    intent = rules.intent_hash(sample.query, told, edges)
     metadata = {
         "schema_version": SCHEMA_VERSION,
         "tier": _TIERS[label],
         "source": identity.source,
         "loader": identity.loader,
         "query": sample.query,
-        "num_tools": len(nodes),
-        "has_tool_calls": rules.has_tool_calls([call.tool_name for call in calls]),
+        "num_tools": len(calls),
+        "has_tool_calls": acts,
         "edge_kind": sample.edge_kind,
-        "intent_hash": rules.intent_hash(sample.query, examined, edges),
+        "intent_hash": intent,
     }
     _add_extras(metadata, sample, upstream_id)
-    return {
-        "execution_plan": {
-            "nodes": nodes,
-            "edges": [[nodes[start]["node_id"], nodes[end]["node_id"]] for start, end in edges],
-        },
+    record = {
+        "execution_plan": orjson.Fragment(plan_json(nodes, edges, original_id)),
         "label": label,
         "original_id": original_id,
         "category": _own(sample.category, identity.category),
         "metadata": metadata,
     }
+    line = _dump(record)
+    if not _is_sound(sample, record):
+        _check_schema(line)
+    return Line(line, bytes.fromhex(intent)[:16])
+
+
+def _is_sound(sample: Sample, record: dict[str, Any]) -> bool:
+    """Whether the schema surely takes the record: all that a loader may set freely is of a proven form.
+
+    The rest is derived within the schema's bounds: nodes and edges, ids, hashes, scope and counts. A property test
+    holds lines that were not shown to the schema to those that it takes.
+    """
+    return (
+        record["label"] == "benign"
+        and record["category"] in _CATEGORIES
+        and sample.edge_kind in _EDGE_KINDS
+        and bool(sample.query)
+        and (sample.language is None or _LANGUAGE.fullmatch(sample.language) is not None)
+        and METADATA_FIELDS.isdisjoint(sample.extras)
+    )
+
+
+def _check_schema(line: bytes) -> None:
+    """Raises `Reject` for a line that breaks the schema or the rules of its tier."""
+    record = orjson.loads(line)
+    try:
+        _VALIDATE(record)
+    except ValidationError as error:
+        raise first_violation(error) from None
+    check_tier(record)
 
 
 def _own(value: Any, default: Any) -> Any:
@@ -158,8 +160,17 @@ def _ids(upstream: str | int | None, unique: bool, position: str) -> tuple[str, 
     return position, text
 
 
-def _check_types(sample: Sample) -> None:
-    """A row may decide what a loader hands over: E04 for a value of another type than it is declared with."""
+def _check_id(original_id: str) -> None:
+    """Raises `Reject` E05 for an id that is not legal: a position in a split or a file with an odd name."""
+    if _ORIGINAL_ID.fullmatch(original_id) is None:
+        raise Reject("E05", f"{original_id[:80]!r} does not match {ORIGINAL_ID}", "original_id")
+
+
+def _checked_types(sample: Sample) -> Sequence[Call]:
+    """The calls, their names in NFC.
+
+    A row may decide what a loader hands over: E04 for a value of another type than it is declared with.
+    """
     kinds = (
         type(sample.query),
         type(sample.edge_kind),
@@ -172,14 +183,19 @@ def _check_types(sample: Sample) -> None:
     )
     if kinds not in _ORDINARY_TYPES:
         _refuse_types(sample)
-    for index, call in enumerate(sample.calls):
-        if type(call) is not Call:
-            raise Reject("E04", f"{type(call).__name__}, not a call", f"execution_plan.nodes[{index}]")
-        name, arguments, tier = call
-        if type(name) is not str or type(tier) is not int or type(arguments) is not dict:
-            _check_call(call, f"execution_plan.nodes[{index}]")
-    if not _are_pairs(sample.edges):
+    if sample.edges and not _are_pairs(sample.edges):
         raise Reject("E04", "edges are not a list of index pairs", "execution_plan.edges")
+    for call in sample.calls:
+        if (
+            type(call) is not Call
+            or type(call[0]) is not str
+            or type(call[1]) is not dict
+            or type(call[2]) is not int
+            or not call[0].isascii()
+            or not 1 <= call[2] <= 3
+        ):
+            return [_checked_call(call, f"execution_plan.nodes[{index}]") for index, call in enumerate(sample.calls)]
+    return sample.calls
 
 
 def _refuse_types(sample: Sample) -> None:
@@ -202,13 +218,20 @@ def _refuse_types(sample: Sample) -> None:
         raise Reject("E04", f"calls are {type(sample.calls).__name__}, not a list", "execution_plan.nodes")
 
 
-def _check_call(call: Call, at: str) -> None:
-    if type(call.tool_name) is not str:
-        raise Reject("E04", f"{type(call.tool_name).__name__}, not text", f"{at}.tool_name")
-    if type(call.provenance_tier) is not int:
-        raise Reject("E04", f"{type(call.provenance_tier).__name__}, not an integer", f"{at}.provenance_tier")
-    if not isinstance(call.arguments, Mapping):
-        raise Reject("E04", f"{type(call.arguments).__name__}, not an object", f"{at}.arguments")
+def _checked_call(call: Any, at: str) -> Call:
+    """The call with its name in NFC and its arguments in a dictionary. Raises `Reject` E04 or E05."""
+    if type(call) is not Call:
+        raise Reject("E04", f"{type(call).__name__}, not a call", at)
+    name, arguments, tier = call
+    if type(name) is not str:
+        raise Reject("E04", f"{type(name).__name__}, not text", f"{at}.tool_name")
+    if type(tier) is not int:
+        raise Reject("E04", f"{type(tier).__name__}, not an integer", f"{at}.provenance_tier")
+    if not 1 <= tier <= 3:
+        raise Reject("E05", "a provenance tier other than 1, 2 and 3", f"{at}.provenance_tier")
+    if not isinstance(arguments, Mapping):
+        raise Reject("E04", f"{type(arguments).__name__}, not an object", f"{at}.arguments")
+    return Call(_normal(name), dict(arguments), tier)
 
 
 def _are_pairs(edges: Any) -> bool:
@@ -223,38 +246,25 @@ def _is_long_prose(calls: Sequence[Call]) -> bool:
     return len(calls) > MAX_NODES or any(len(answer) > MAX_STRING for answer in answers)
 
 
-def _nodes(sample: Sample, source: str, original_id: str) -> tuple[list[dict[str, Any]], list[Examined]]:
-    """The nodes, and what was found of each call."""
-    try:
-        origin = rules.origin_json(source, original_id, sample.query)
-    except ValueError:
-        raise Reject("E05", "query holds a lone surrogate", "metadata.query") from None
-    calls = sample.calls
-    if not all(call.tool_name.isascii() and type(call.arguments) is dict for call in calls):
-        calls = [Call(_normal(name), dict(arguments), tier) for name, arguments, tier in calls]
-    examined = examine(calls)
-    node_ids = [f"{original_id}_tool_{index}" for index in range(len(calls))]
-    origins = _origins(sample.extras.get("provenance"), node_ids)
-    nodes = [
-        node_of(*call, said, node_id, origins.get(node_id, origin))
-        for call, said, node_id in zip(calls, examined, node_ids, strict=True)
-    ]
-    return nodes, examined
-
-
 def _normal(name: str) -> str:
     """The name in NFC. One that no form makes short enough is left alone: a long run of accents takes time."""
     return unicodedata.normalize("NFC", name) if len(name) <= 4 * rules.MAX_NAME else name
 
 
-def _origins(provenance: Any, node_ids: Sequence[str]) -> dict[str, bytes]:
-    """The canonical JSON of the origins that a loader states itself, by node id."""
-    if provenance is None:
-        return {}
-    rules.check_json(provenance, "metadata.provenance")
-    rules.check_origins(provenance, node_ids)
+def _origins(sample: Sample, source: str, original_id: str, count: int) -> list[bytes]:
+    """The canonical JSON of who decided each call: the user's request, unless the loader states another origin."""
     try:
-        return {node_id: canonical(origin) for node_id, origin in provenance.items()}
+        asked = rules.origin_json(source, original_id, sample.query)
+    except ValueError:
+        raise Reject("E05", "query holds a lone surrogate", "metadata.query") from None
+    provenance = sample.extras.get("provenance")
+    if provenance is None:
+        return [asked] * count
+    names = node_ids(original_id, count)
+    rules.check_json(provenance, "metadata.provenance")
+    rules.check_origins(provenance, names)
+    try:
+        return [canonical(provenance[name]) if name in provenance else asked for name in names]
     except ValueError:
         raise Reject("E05", "provenance holds a lone surrogate", "metadata.provenance") from None
 

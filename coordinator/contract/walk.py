@@ -3,12 +3,12 @@
 `rules.check_arguments` and `scope.derive` are the law; each walks all values by itself. Nearly all arguments are
 ordinary, and that can be told from their names and types, and from operations on their JSON as a whole: no odd
 number, nothing too long, no text that a detector of the scope may fire at. Whatever is not plainly so goes to the
-two. A property test holds both ways to the same result.
+two. A property test holds both ways to the same result, and the one in C, which `examined` prefers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,8 +18,11 @@ from .canonical import is_plain_scalar
 from .plans import MAX_STRING
 from .sample import Reject
 
-Examined = tuple[bytes, bytes, int, int]
-"""What rules and scope say of one call: canonical JSON of name and arguments, scope_volume, scope_sensitivity."""
+Planned = tuple[str, Any, int]
+"""A call: tool name, arguments, provenance tier."""
+Examined = tuple[bytes, bytes, int, int, bytes]
+"""What rules and scope say of a call: canonical JSON of its name and of its arguments, scope_volume,
+scope_sensitivity; last, the arguments' JSON in their own order."""
 _LONGEST_NAMES = 256
 _OPTIONS = (
     orjson.OPT_SORT_KEYS
@@ -28,23 +31,13 @@ _OPTIONS = (
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
 
-_Shape = tuple[int, list[tuple[str, scope.Key]]]
-"""What the names of an object say together: their highest level, and those under which a number or a list may state
-a volume. The level is `_ODD` where one of them is not ordinary."""
-_ODD = -1
+LEVEL, AMOUNT, LISTED = 7, 8, 16
+"""Of an argument's name: its level; a number or flag under it may state a volume; a list may."""
 
 
-def _shape(names: Iterable[str]) -> _Shape:
-    joined, level, amounts = "".join(names), 0, []
-    if not joined.isascii() or len(joined) > _LONGEST_NAMES:
-        return _ODD, []
-    for name in names:
-        key = scope.KEYS[name]
-        if key.level > level:
-            level = key.level
-        if key.role or key.listed:
-            amounts.append((name, key))
-    return level, amounts
+def _argument(name: str) -> int:
+    key = scope.KEYS[name]
+    return key.level | (AMOUNT if key.role else 0) | (LISTED if key.listed else 0)
 
 
 def _tool(name: str) -> tuple[bytes, bool, int]:
@@ -53,66 +46,84 @@ def _tool(name: str) -> tuple[bytes, bool, int]:
     return rules.check_tool_name(name), tool.counts, tool.level
 
 
-_TOOLS: dict[str, tuple[bytes, bool, int]] = scope.Vocabulary(_tool)
+ARGUMENTS: dict[str, int] = scope.Vocabulary(_argument)
+TOOLS: dict[str, tuple[bytes, bool, int]] = scope.Vocabulary(_tool)
+
+
+def stated(values: Mapping[str, Any], counts: bool) -> int:
+    """The volume that an object of arguments states. `counts`: whether its tool's amounts count."""
+    return scope.stated(values, [(name, scope.KEYS[name]) for name in values], counts)
+
+
+_Shape = tuple[int, bool]
+"""What the names of an object say together: their highest level, and whether a value may state a volume. The level is
+`_ODD` where one of them is not ordinary."""
+_ODD = -1
+
+
+def _shape(names: Iterable[str]) -> _Shape:
+    joined, level, amounts = "".join(names), 0, False
+    if not joined.isascii() or len(joined) > _LONGEST_NAMES:
+        return _ODD, False
+    for name in names:
+        said = ARGUMENTS[name]
+        amounts = amounts or said > LEVEL
+        level = max(level, said & LEVEL)
+    return level, amounts
+
+
 _SHAPES: dict[tuple[str, ...], _Shape] = scope.Vocabulary(_shape)
 """By the names of a call's arguments, which come again with its tool; those of inner objects often do not."""
 
 
-def examine(calls: Sequence[tuple[str, Any, Any]]) -> list[Examined]:
-    """What rules and scope say of each (tool name, arguments, ...) of a plan.
+def examine(calls: Sequence[Planned]) -> list[Examined]:
+    """What rules and scope say of each call of a plan.
 
     Raises `Reject` E11 for a call that is not legal, with its place in the plan.
     """
-    told: list[Examined] = []
-    for tool_name, arguments, *_ in calls:
-        try:
-            told.append(_ordinary(tool_name, arguments) or _by_rules(tool_name, arguments))
-        except Reject as problem:
-            raise _placed(problem, len(told)) from None
-    if not is_quiet(b"".join([one[1] for one in told])):
-        for index, one in enumerate(told):
-            if not is_quiet(one[1]):
-                try:
-                    told[index] = _by_rules(*calls[index][:2])
-                except Reject as problem:
-                    raise _placed(problem, index) from None
-    return told
+    told = [_ordinary(name, arguments) for name, arguments, _ in calls]
+    quiet = is_quiet(b"".join([one[1] for one in told if one is not None]))
+    return [
+        one if one is not None and (quiet or is_quiet(one[1])) else by_rules(calls[index], index)
+        for index, one in enumerate(told)
+    ]
 
 
-def node_of(tool_name: str, arguments: Any, tier: int, said: Examined, node_id: str, origin: bytes) -> dict[str, Any]:
-    """The node of a call of which rules and scope say `said`; `origin` is the canonical JSON of who decided it."""
-    name, data, volume, sensitivity = said
-    return {
-        "tool_name": tool_name,
-        "arguments": arguments,
-        "provenance_tier": tier,
-        "provenance_hash": rules.provenance_hash(name, data, tier, origin),
-        "scope_volume": volume,
-        "scope_sensitivity": sensitivity,
-        "node_id": node_id,
-    }
+def by_rules(call: Planned, index: int) -> Examined:
+    """What rules and scope say of the call at `index` of a plan; its names are known from now on."""
+    name, arguments, _ = call
+    try:
+        said = rules.check_tool_name(name), rules.check_arguments(arguments), *scope.derive(name, arguments)
+    except Reject as problem:
+        raise Reject(problem.code, problem.message, f"execution_plan.nodes[{index}].{problem.field}") from None
+    TOOLS[name]
+    _learn(arguments)
+    return *said, orjson.dumps(arguments)
 
 
-def _placed(problem: Reject, index: int) -> Reject:
-    return Reject(problem.code, problem.message, f"execution_plan.nodes[{index}].{problem.field}")
-
-
-def _by_rules(tool_name: str, arguments: dict[str, Any]) -> Examined:
-    return rules.check_tool_name(tool_name), rules.check_arguments(arguments), *scope.derive(tool_name, arguments)
+def _learn(value: Any) -> None:
+    """Look up the names of legal arguments, so that they are ordinary when they come again."""
+    if type(value) is dict:
+        for name, inner in value.items():
+            ARGUMENTS[name]
+            _learn(inner)
+    elif type(value) is list:
+        for inner in value:
+            _learn(inner)
 
 
 def _ordinary(tool_name: str, arguments: dict[str, Any]) -> Examined | None:
-    """What `_by_rules` returns if the JSON turns out to be quiet; None for names or values that are not ordinary."""
-    name, counts, level = _TOOLS[tool_name]
+    """What the rules say if the JSON turns out to be quiet; None for names or values that are not ordinary."""
     try:
+        name, counts, level = TOOLS[tool_name]
         found = _look(arguments, _SHAPES[tuple(arguments)], counts, rules.MAX_DEPTH)
         data = orjson.dumps(arguments, option=_OPTIONS)
-    except TypeError:  # a key that is no text, a lone surrogate, a value that JSON does not have
+    except (TypeError, Reject):  # a key that is no text, a lone surrogate, a value that JSON does not have; an odd tool
         return None
     if found is None:
         return None
     volume, of_names = found
-    return name, data, *scope.settled(volume, of_names if of_names > level else level)
+    return name, data, *scope.settled(volume, max(of_names, level)), orjson.dumps(arguments)
 
 
 def _look(values: dict[str, Any], shape: _Shape, counts: bool, depth: int) -> tuple[int, int] | None:
@@ -120,7 +131,7 @@ def _look(values: dict[str, Any], shape: _Shape, counts: bool, depth: int) -> tu
     level, amounts = shape
     if level == _ODD or depth < 1:
         return None
-    volume = scope.stated(values, amounts, counts) if amounts else 1
+    volume = stated(values, counts) if amounts else 1
     for value in values.values():
         kind = type(value)
         if kind is str or kind is int or kind is bool:

@@ -16,18 +16,19 @@ from pydantic import ValidationError
 
 from .. import patch, rules
 from ..canonical import canonical
+from ..examined import examine, node_ids, nodes_json, plan_json
 from ..mutation import DELTA_PER_SEVERITY, TERMS, Split
 from ..sample import Reject
 from ..schema import SCHEMA_VERSION, Record
 from ..tier_rules import check_tier
 from ..violations import first_violation
-from ..walk import Examined, examine, node_of
+from ..walk import Examined, Planned
 from .corrupter import Corrupter, Variant
 from .draw import Draw
 from .parent import Parent
 from .soundness import is_sound
 
-_NOTHING: Examined = (b"", b"", 0, 0)
+_NOTHING: Examined = (b"", b"", 0, 0, b"")
 Known = dict[int, tuple[Any, str, Examined]]
 """Arguments, tool and what rules and scope say of the two, by the `id` of the arguments, which it keeps alive."""
 _VALIDATE = Record.__pydantic_validator__.validate_python
@@ -76,10 +77,11 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
             "mutation": _mutation(corrupter, variant, seed, names, number, pair),
             "violation_labels": labels(corrupter.term, variant.severity, variant.explanation),
         }
-        record = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp, known)
-        nodes = record["execution_plan"]["nodes"]
-        line = _line(record, is_sound(variant, corrupter, record))
-        made.append(Made(line, nodes[variant.targets[0]]["tool_name"] if variant.targets else ""))
+        child = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp, known)
+        if not is_sound(variant, corrupter, len(child.calls), child.metadata):
+            _check_schema(child.line)
+        rules.check_sizes(child.line)
+        made.append(Made(child.line, child.calls[variant.targets[0]][0] if variant.targets else ""))
     return made
 
 
@@ -123,6 +125,14 @@ def labels(term: str, severity: float, explanation: str) -> list[dict[str, Any]]
     ]
 
 
+class Child(NamedTuple):
+    """A row made of a parent: its line, and the calls and metadata that went into it."""
+
+    line: bytes
+    calls: list[Planned]
+    metadata: dict[str, Any]
+
+
 def derive(
     parent: Parent,
     edits: Sequence[Mapping[str, Any]],
@@ -131,8 +141,8 @@ def derive(
     loader: str,
     stamp: Mapping[str, Any],
     known: Known | None = None,
-) -> dict[str, Any]:
-    """The child's record: the parent's row after `edits`, all that follows from it made anew, stamped.
+) -> Child:
+    """The parent's row after `edits`, all that follows from it made anew, stamped; not shown to the schema.
 
     `known` remembers what was found of the calls that are put in, for the other rows of a block.
     Raises `Reject` E16 for edits that do not fit the parent, and the plan's own codes for what they make of it.
@@ -142,15 +152,18 @@ def derive(
     except ValueError as error:
         raise Reject("E16", str(error), "metadata.mutation.edits") from None
     metadata, plan = edited["metadata"], edited["execution_plan"]
-    old_ids = [node["node_id"] for node in plan["nodes"]]
-    index = {name: at for at, name in enumerate(old_ids)}
-    new_ids = [f"{original_id}_tool_{at}" for at in range(len(old_ids))]
+    nodes = plan["nodes"]
+    index = {node["node_id"]: at for at, node in enumerate(nodes)}
     query, source = metadata["query"], metadata["source"]
-    origins = {new_ids[_place(index, name)]: origin for name, origin in (metadata.get("provenance") or {}).items()}
     default = rules.origin_json(source, original_id, query)
-    nodes, parts = _nodes(parent, plan["nodes"], new_ids, origins, default, {} if known is None else known)
+    calls = [_call(node, at) for at, node in enumerate(nodes)]
+    told = [_examined(parent, call, {} if known is None else known) for call in calls]
+    origins = [default] * len(calls)
+    stated = {_place(index, name): origin for name, origin in (metadata.get("provenance") or {}).items()}
+    for at, origin in stated.items():
+        origins[at] = canonical(origin)
     edges = sorted((_place(index, start), _place(index, end)) for start, end in plan["edges"])
-    rules.check_edges(edges, len(nodes))
+    rules.check_edges(edges, len(calls))
     rules.check_edge_kind(metadata["edge_kind"], len(edges))
     out = {
         "schema_version": SCHEMA_VERSION,
@@ -158,21 +171,28 @@ def derive(
         "source": source,
         "loader": loader,
         "query": query,
-        "num_tools": len(nodes),
-        "has_tool_calls": rules.has_tool_calls([node["tool_name"] for node in nodes]),
+        "num_tools": len(calls),
+        "has_tool_calls": rules.has_tool_calls([name for name, _, _ in calls]),
         "edge_kind": metadata["edge_kind"],
-        "intent_hash": rules.intent_hash(query, parts, edges),
+        "intent_hash": rules.intent_hash(query, told, edges),
     }
     out |= {key: metadata[key] for key in _CARRIED if metadata.get(key) is not None}
-    if origins:
-        out["provenance"] = origins
-    return {
-        "execution_plan": {"nodes": nodes, "edges": [[new_ids[start], new_ids[end]] for start, end in edges]},
+    if stated:
+        names = node_ids(original_id, len(calls))
+        out["provenance"] = {names[at]: origin for at, origin in stated.items()}
+    out |= stamp
+    nodes_text = nodes_json(told, [tier for _, _, tier in calls], original_id, origins)
+    record = {
+        "execution_plan": orjson.Fragment(plan_json(nodes_text, edges, original_id)),
         "label": _LABELS[tier] if stamp["variant"] == "mutant" else "benign",
         "original_id": original_id,
         "category": edited["category"],
-        "metadata": {**out, **stamp},
+        "metadata": out,
     }
+    try:
+        return Child(orjson.dumps(record), calls, out)
+    except TypeError as error:  # an integer over 64 bits, or a lone surrogate
+        raise Reject("E11", f"cannot be written as JSON: {error}") from None
 
 
 def _place(index: Mapping[str, int], node_id: str) -> int:
@@ -182,43 +202,34 @@ def _place(index: Mapping[str, int], node_id: str) -> int:
         raise Reject("E16", f"{node_id[:80]!r} is no node of the edited plan", "metadata.mutation.edits") from None
 
 
-def _nodes(
-    parent: Parent,
-    nodes: list[dict[str, Any]],
-    new_ids: list[str],
-    origins: Mapping[str, Any],
-    default: bytes,
-    known: Known,
-) -> tuple[list[dict[str, Any]], list[Examined]]:
-    """The nodes with all that is derived, and what rules and scope say of each call."""
-    made, parts = [], []
-    for node, node_id in zip(nodes, new_ids, strict=True):
-        name, arguments, tier = node["tool_name"], node["arguments"], node["provenance_tier"]
-        tool, part = parent.examined.get(id(arguments), ("", _NOTHING))
+def _call(node: Mapping[str, Any], at: int) -> Planned:
+    """The call of an edited node. Raises `Reject` E05 for a provenance tier that is none."""
+    tier = node["provenance_tier"]
+    if type(tier) is not int or not 1 <= tier <= 3:
+        raise Reject("E05", "a provenance tier other than 1, 2 and 3", f"execution_plan.nodes[{at}].provenance_tier")
+    return node["tool_name"], node["arguments"], tier
+
+
+def _examined(parent: Parent, call: Planned, known: Known) -> Examined:
+    """What rules and scope say of a call: of the parent's, of another row's of the block, or found now."""
+    name, arguments, _ = call
+    tool, said = parent.examined.get(id(arguments), ("", _NOTHING))
+    if tool != name:
+        _, tool, said = known.get(id(arguments), (None, "", _NOTHING))
         if tool != name:
-            _, tool, part = known.get(id(arguments), (None, "", _NOTHING))
-            if tool != name:
-                part = examine([(name, arguments, tier)])[0]
-                known[id(arguments)] = arguments, name, part
-        stated = origins.get(node_id)
-        origin = default if stated is None else canonical(stated)
-        made.append(node_of(name, arguments, tier, part, node_id, origin))
-        parts.append(part)
-    return made, parts
+            said = examine([call])[0]
+            known[id(arguments)] = arguments, name, said
+    return said
 
 
-def _line(record: dict[str, Any], sound: bool) -> bytes:
+def _check_schema(line: bytes) -> None:
+    """Raises `Reject` for a line that breaks the schema or the rules of its tier."""
+    record = orjson.loads(line)
     try:
-        if not sound:
-            _VALIDATE(record)
-            check_tier(record)
-        line = orjson.dumps(record)
+        _VALIDATE(record)
     except ValidationError as error:
         raise first_violation(error) from None
-    except TypeError as error:  # an integer over 64 bits, or a lone surrogate
-        raise Reject("E11", f"cannot be written as JSON: {error}") from None
-    rules.check_sizes(line, record["execution_plan"]["nodes"])
-    return line
+    check_tier(record)
 
 
 def replay(parent_record: Mapping[str, Any], child_record: Mapping[str, Any]) -> None:
@@ -229,7 +240,8 @@ def replay(parent_record: Mapping[str, Any], child_record: Mapping[str, Any]) ->
         raise Reject("E16", f"is a child of {metadata['parent'][:120]}, not of {parent.name}", "metadata.parent")
     stamp = {key: metadata[key] for key in _STAMPED}
     edits = metadata["mutation"]["edits"]
-    again = derive(parent, edits, child_record["original_id"], metadata["tier"], metadata["loader"], stamp)
+    made = derive(parent, edits, child_record["original_id"], metadata["tier"], metadata["loader"], stamp)
+    again = orjson.loads(made.line)
     if again != child_record:
         where = next((key for key in again["metadata"] if again["metadata"][key] != metadata.get(key)), "plan")
         raise Reject("E16", f"the edits do not make this row of its parent ({where})", "metadata.mutation.edits")

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from ..examined import examine
 from ..patch import escape
 from ..sample import RESPOND
-from ..walk import Examined, examine
+from ..walk import Examined
 from . import lexicon
 
 _WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]

@@ -25,16 +25,14 @@ _MOST_SEVERE = {"II": 1.0, "III": MAX_BOUNDARY_SEVERITY}
 _PUTS = frozenset({"op", "path", "value"})
 
 
-def is_sound(variant: Variant, corrupter: Corrupter, record: Mapping[str, Any]) -> bool:
-    """Whether schema and tier rules surely take the record that was made of a variant; False where it is not plain."""
-    nodes, metadata = record["execution_plan"]["nodes"], record["metadata"]
+def is_sound(variant: Variant, corrupter: Corrupter, nodes: int, metadata: Mapping[str, Any]) -> bool:
+    """Whether schema and tier rules surely take the row of so many nodes that was made of a variant."""
     return (
         _is_named(corrupter.strategy, variant.operator)
         and _is_labelled(variant, corrupter.tier)
-        and len(nodes) <= MAX_NODES
-        and _are_within([node["provenance_tier"] for node in nodes], 1, 3)
+        and 1 <= nodes <= MAX_NODES
         and len(variant.targets) <= MAX_NODES
-        and _are_within(variant.targets, 0, len(nodes) - 1)
+        and _are_within(variant.targets, 0, nodes - 1)
         and len(variant.edits) <= MAX_EDITS
         and all(map(_is_edit, variant.edits))
         and _are_texts(metadata)

@@ -1,4 +1,4 @@
-"""The fast look at arguments says what rules and scope say, of anything."""
+"""The fast looks at arguments, in Python and in C, say what rules and scope say, of anything."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import math
 import uuid
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from coordinator.contract import Reject, rules, scope, walk
+from coordinator.contract import Reject, examined, rules, scope, walk
 
 TEXTS = st.sampled_from(
     [
@@ -110,31 +111,50 @@ def is_legal(read: Any) -> bool:
 
 
 def by_rules(name: str, arguments: dict[str, Any]) -> walk.Examined:
-    return rules.check_tool_name(name), rules.check_arguments(arguments), *scope.derive(name, arguments)
+    said = rules.check_tool_name(name), rules.check_arguments(arguments), *scope.derive(name, arguments)
+    return *said, orjson.dumps(arguments)
 
 
+def ways() -> list[Any]:
+    """The ways to examine that there are here."""
+    native = examined.NATIVE
+    absent = pytest.mark.skipif(native is None, reason="the native module is not there: no C compiler at installation")
+    return [pytest.param(walk.examine, id="python"), pytest.param(native and native.examine, id="native", marks=absent)]
+
+
+@pytest.mark.parametrize("examine", ways())
 @settings(max_examples=1_500)
-@given(st.lists(st.tuples(TOOLS, ARGUMENTS), max_size=4))
-@example([("x", {"a": {"b": [{"c": {"d": [1]}}]}}), ("list_users", {"limit": [[1]]})])
-@example([("x", {1: "a"})])  # type: ignore[dict-item]
-def test_the_walk_says_what_the_rules_say(calls: list[tuple[str, dict[str, Any]]]) -> None:
-    slow = [outcome(lambda call=call: by_rules(*call)) for call in calls]
+@given(st.lists(st.tuples(TOOLS, ARGUMENTS, st.just(1)), max_size=4))
+@example([("x", {"a": {"b": [{"c": {"d": [1]}}]}}, 1), ("list_users", {"limit": [[1]]}, 1)])
+@example([("x", {1: "a"}, 1)])  # type: ignore[dict-item]
+@example([("x", {"b": {"d": 1, "c": [{"z": "ü", "y": {}}]}, "a": []}, 1)])
+@example([("list_users", {"limit": 2**53 - 1, "page_size": 2**53 - 1, "pages": 2**53 - 1}, 1)])
+@example([("x", {f"k{n}": n for n in range(65)}, 1)])
+@example([("list_users", {"a": [{"limit": n} for n in range(20)]}, 1)])
+@example([("x", {"a": "".join(map(chr, range(1, 256)))}, 1)])
+@example([("x", {"a": "GB82"}, 1), ("x", {"a": "+4"}, 1), ("x", {"a": "a.eyJb"}, 1), ("x", {"a": "12345678(9"}, 1)])
+@example([("x", {"a": "x" * 8_191, "b": "y"}, 1)])
+def test_the_walk_says_what_the_rules_say(examine: Any, calls: list[tuple[str, dict[str, Any], int]]) -> None:
+    slow = [outcome(lambda call=call: by_rules(*call[:2])) for call in calls]
     refused = [
         (code, message, f"execution_plan.nodes[{index}].{field}")
         for index, (code, message, field) in ((i, one) for i, one in enumerate(slow) if len(one) == 3)
     ]
-    fast = outcome(lambda: walk.examine(calls))
-    assert fast in refused if refused else fast == slow
+    for _ in ("names are new", "names are known"):
+        fast = outcome(lambda: examine(calls))
+        assert fast == refused[0] if refused else fast == slow
 
 
+@pytest.mark.parametrize("examine", ways())
 @pytest.mark.parametrize("depth", range(1, 12))
 @pytest.mark.parametrize("by_list", [False, True])
-def test_depth(depth: int, by_list: bool) -> None:
+def test_depth(examine: Any, depth: int, by_list: bool) -> None:
     value: Any = 1
     for level in reversed(range(depth)):
         value = [value] if by_list and level % 2 else {"a": value}
     assert is_legal(lambda: by_rules("x", value)) == (depth <= rules.MAX_DEPTH)
-    assert is_legal(lambda: walk.examine([("x", value)])) == (depth <= rules.MAX_DEPTH)
+    for _ in ("names are new", "names are known"):
+        assert is_legal(lambda: examine([("x", value, 1)])) == (depth <= rules.MAX_DEPTH)
 
 
 @given(st.dictionaries(NAMES, st.text() | TEXTS, max_size=4))

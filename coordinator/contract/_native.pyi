@@ -1,0 +1,28 @@
+"""The compiled module; its source is in `native`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+from .walk import Examined, Planned
+
+@final
+class Plans:
+    def __init__(
+        self,
+        *,
+        tools: dict[str, tuple[bytes, bool, int]],
+        arguments: dict[str, int],
+        stated: Callable[[Mapping[str, Any], bool], int],
+        by_rules: Callable[[Planned, int], Examined],
+        node: tuple[bytes, ...],
+        provenance: tuple[bytes, ...],
+        sha256: Callable[[bytes], Any],
+        max_bytes: int,
+        max_depth: int,
+        max_integer: int,
+        max_volume: int,
+        default_level: int,
+        max_line: int,
+    ) -> None: ...
+    def examine(self, calls: Sequence[Planned]) -> list[Examined]: ...
+    def nodes(self, told: list[Examined], tiers: list[int], original_id: str, origins: list[bytes]) -> bytes | None: ...

@@ -1,0 +1,111 @@
+"""What is found of a plan's calls, and the nodes that it makes: in C where that could be compiled, else in Python.
+
+A line is put together from these texts; the calls are never copied into dictionaries of nodes. Both ways give the
+same bytes (property tests), so it is nobody's business which one it was: only `doctor` tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from . import rules, scope, walk
+from .canonical import MAX_INTEGER
+from .plans import MAX_STRING
+from .walk import Examined, Planned
+
+if TYPE_CHECKING:
+    from ._native import Plans
+
+NO_NATIVE = "POLECATS_NO_NATIVE"
+"""Environment variable: if it is set, the Python way is taken, also where the other could be."""
+_NODE = (
+    b'{"tool_name":%b,"arguments":%b,"provenance_tier":%d,"provenance_hash":"%b",'
+    b'"scope_volume":%d,"scope_sensitivity":%d,"node_id":"%b_tool_%d"}'
+)
+
+
+def _native() -> Plans | None:
+    if os.environ.get(NO_NATIVE):
+        return None
+    try:
+        from ._native import Plans
+    except ImportError:
+        return None
+    return Plans(
+        tools=walk.TOOLS,
+        arguments=walk.ARGUMENTS,
+        stated=walk.stated,
+        by_rules=walk.by_rules,
+        node=_around(_NODE),
+        provenance=_around(rules.PROVENANCE),
+        sha256=hashlib.sha256,
+        max_bytes=MAX_STRING,
+        max_depth=rules.MAX_DEPTH,
+        max_integer=MAX_INTEGER,
+        max_volume=scope.MAX_VOLUME,
+        default_level=scope.DEFAULT_SENSITIVITY,
+        max_line=rules.MAX_LINE_BYTES,
+    )
+
+
+def _around(template: bytes) -> tuple[bytes, ...]:
+    """What stands around the values of a template."""
+    return tuple(re.split(rb"%[bd]", template))
+
+
+NATIVE = _native()
+"""Both in C, or None."""
+
+
+def examine(calls: Sequence[Planned]) -> list[Examined]:
+    """What rules and scope say of each call of a plan.
+
+    Raises `Reject` E11 for a call that is not legal, with its place in the plan.
+    """
+    return walk.examine(calls) if NATIVE is None else NATIVE.examine(calls)
+
+
+def nodes_json(told: list[Examined], tiers: list[int], original_id: str, origins: list[bytes]) -> bytes:
+    """The nodes as JSON: of each call what `examine` said, its tier (1 to 3), the canonical JSON of its origin.
+
+    `original_id` is a legal one.
+    """
+    made = None if NATIVE is None else NATIVE.nodes(told, tiers, original_id, origins)
+    return nodes_in_python(told, tiers, original_id, origins) if made is None else made
+
+
+def nodes_in_python(told: list[Examined], tiers: list[int], original_id: str, origins: list[bytes]) -> bytes:
+    """See `nodes_json`."""
+    row = original_id.encode()
+    nodes = [
+        _NODE
+        % (
+            name,
+            written,
+            tier,
+            rules.provenance_hash(name, canonical, tier, origin).encode(),
+            volume,
+            sensitivity,
+            row,
+            index,
+        )
+        for index, ((name, canonical, volume, sensitivity, written), tier, origin) in enumerate(
+            zip(told, tiers, origins, strict=True)
+        )
+    ]
+    return b"[%b]" % b",".join(nodes)
+
+
+def node_ids(original_id: str, count: int) -> list[str]:
+    """The nodes' ids."""
+    return [f"{original_id}_tool_{index}" for index in range(count)]
+
+
+def plan_json(nodes: bytes, edges: Sequence[Sequence[int]], original_id: str) -> bytes:
+    """The plan as JSON, of its nodes' JSON and its edges as index pairs."""
+    pairs = [f'["{original_id}_tool_{start}","{original_id}_tool_{end}"]' for start, end in edges]
+    return b'{"nodes":%b,"edges":[%b]}' % (nodes, ",".join(pairs).encode())

@@ -1,0 +1,186 @@
+"""The native module and Python give the same lines, and the native one outlives whatever it is handed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coordinator.contract import Call, Reject, Sample, Skip, examined, rules
+from coordinator.contract.build import Identity, Line, build
+from tests.unit.contract.test_build import ARGUMENTS, WORDS
+
+NATIVE: Any = examined.NATIVE
+WHO = Identity("example/giveaways", "giveaways", "function_calling", unique_ids=True)
+CALLS = st.lists(st.builds(Call, WORDS, ARGUMENTS, st.integers(1, 3)), min_size=1, max_size=6)
+needs_native = pytest.mark.skipif(
+    NATIVE is None, reason="the native module is not there: no C compiler at installation"
+)
+
+
+def outcome(sample: Sample) -> Any:
+    try:
+        return build(sample, WHO, "train-0")
+    except Reject as problem:
+        return problem.code, problem.message, problem.field
+
+
+@needs_native
+@settings(max_examples=400)
+@given(CALLS, st.text(min_size=1, max_size=12), st.booleans())
+def test_both_ways_give_the_same_line(calls: list[Call], query: str, chained: bool) -> None:
+    edges = [(index, index + 1) for index in range(len(calls) - 1)] if chained else []
+    sample = Sample(query, calls, edges, "sequence" if edges else "none")
+    fast = outcome(sample)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(examined, "NATIVE", None)
+        assert outcome(sample) == fast
+    assert outcome(sample) == fast
+
+
+@needs_native
+@pytest.mark.parametrize("sizes", [[10], [8_000] * 9, [8_000] * 2, [1] * 64, [65_000], []])
+def test_nodes_are_the_same_or_none_where_they_are_too_long_for_a_line(sizes: list[int]) -> None:
+    told = [(b'"a"', b"{}", 10_000, 5, b'{"a":"%b"}' % (b"x" * size)) for size in sizes]
+    tiers, origins = [1 + size % 3 for size in sizes], [b"{}"] * len(sizes)
+    slow = examined.nodes_in_python(told, tiers, "train-7", origins)
+    made = NATIVE.nodes(told, tiers, "train-7", origins)
+    assert made == (slow if len(slow) <= rules.MAX_LINE_BYTES else None)
+    assert examined.nodes_json(told, tiers, "train-7", origins) == slow
+
+
+@needs_native
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ([], [1], "a", []),
+        ([None], [1], "a", [b""]),
+        ([(b"", b"", 1, 1)], [1], "a", [b""]),
+        ([(b"", b"", "1", 1, b"")], [1], "a", [b""]),
+        ([(b"", b"", 10**40, 1, b"")], [1], "a", [b""]),
+        ([(b"", b"", 1, 1, b"")], ["1"], "a", [b""]),
+        ([(b"", b"", 1, 1, b"")], [10**40], "a", [b""]),
+        ([(b"", b"", 1, 1, b"")], [1], "é", [b""]),
+        ([(b"", b"", 1, 1, b"")], [1], b"a", [b""]),
+        ([(b"", b"", 1, 1, b"")], [1], "a", [""]),
+        ((), [], "a", []),
+        (None,),
+        (),
+    ],
+)
+def test_nodes_of_anything_else_raise(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        NATIVE.nodes(*arguments)
+
+
+@needs_native
+@pytest.mark.parametrize("calls", [None, 1, [1], [()], [("x",)], [(1, {}, 1)], [("x", [], 1)]])
+def test_what_is_no_call_raises(calls: Any) -> None:
+    with pytest.raises((TypeError, ValueError, AttributeError, Reject)):
+        NATIVE.examine(calls)
+
+
+def _bug(*anything: Any) -> Any:
+    raise ZeroDivisionError
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("changed", "call"),
+    [
+        ({"by_rules": _bug}, ("y", {}, 1)),
+        ({"stated": _bug}, ("x", {"limit": 1}, 1)),
+        ({"stated": lambda values, counts: "1"}, ("x", {"limit": 1}, 1)),
+        ({"tools": {"x": 1}}, ("x", {}, 1)),
+        ({"tools": {"x": (b"", True, None)}}, ("x", {}, 1)),
+        ({"arguments": {"limit": None}}, ("x", {"limit": 1}, 1)),
+    ],
+)
+def test_what_it_is_given_may_fail(changed: dict[str, Any], call: Any) -> None:
+    plans = _plans(**changed)
+    with pytest.raises((ZeroDivisionError, TypeError)):
+        plans.examine([call])
+
+
+@needs_native
+@pytest.mark.parametrize(
+    "changed",
+    [{"node": ()}, {"provenance": (1, 2, 3, 4, 5)}, {"max_bytes": 0}, {"max_line": 1}, {"tools": []}, {"arguments": 1}],
+)
+def test_tables_must_be_tables(changed: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        _plans(**changed)
+
+
+@needs_native
+def test_it_is_made_once_and_never_empty() -> None:
+    plans = _plans()
+    with pytest.raises((TypeError, ValueError)):
+        plans.__init__(**_tables())
+    empty = type(NATIVE).__new__(type(NATIVE))
+    for use in (lambda: empty.examine([("x", {}, 1)]), lambda: empty.nodes([], [], "a", [])):
+        with pytest.raises(ValueError, match="tables"):
+            use()
+
+
+def _tables(**changed: Any) -> dict[str, Any]:
+    whole = {
+        "tools": {"x": (b'"x"', True, 1)},
+        "arguments": {"limit": 10},
+        "stated": lambda values, counts: 1,
+        "by_rules": _bug,
+        "node": (b"",) * 9,
+        "provenance": (b"",) * 5,
+        "sha256": bytes,
+        "max_bytes": 64,
+        "max_depth": 8,
+        "max_integer": 9,
+        "max_volume": 9,
+        "default_level": 2,
+        "max_line": 64,
+    }
+    return whole | changed
+
+
+def _plans(**changed: Any) -> Any:
+    return type(NATIVE)(**_tables(**changed))
+
+
+@needs_native
+def test_nothing_is_kept_of_calls() -> None:
+    calls = [
+        Call("list_users", {"zeta": ["ü"], "alpha": {"limit": 3}, "text": "x" * 50}),
+        Call("x", {"a": "a@b.example"}),
+    ]
+    told = examined.examine(calls)
+    counts = [sys.getrefcount(value) for value in (*calls[0].arguments.values(), calls, *told[0])]
+    for _ in range(1_000):
+        again = examined.examine(calls)
+        examined.nodes_json(told, [1, 1], "train-0", [b"{}", b"{}"])
+    del again
+    assert [sys.getrefcount(value) for value in (*calls[0].arguments.values(), calls, *told[0])] == counts
+
+
+def test_python_alone_does_it_too() -> None:
+    code = (
+        "from coordinator.contract import Call, Sample, examined\n"
+        "from coordinator.contract.build import Identity, build\n"
+        "assert examined.NATIVE is None\n"
+        "sample = Sample('Who?', [Call('list_users', {'limit': 5, 'by': 'name'})])\n"
+        "print(build(sample, Identity('a/b', 'c', 'function_calling'), 'train-0').data.decode())"
+    )
+    environment = os.environ | {examined.NO_NATIVE: "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    made = build(
+        Sample("Who?", [Call("list_users", {"limit": 5, "by": "name"})]),
+        Identity("a/b", "c", "function_calling"),
+        "train-0",
+    )
+    assert isinstance(made, Line)
+    assert not isinstance(made, Skip)
+    assert done.stdout.strip() == made.data.decode()
