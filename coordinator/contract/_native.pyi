@@ -5,6 +5,8 @@ from typing import Any, final
 
 from .walk import Examined, Planned
 
+VERSION: int
+
 @final
 class Plans:
     def __init__(

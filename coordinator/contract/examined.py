@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import rules, scope, walk
@@ -22,19 +23,38 @@ if TYPE_CHECKING:
 
 NO_NATIVE = "POLECATS_NO_NATIVE"
 """Environment variable: if it is set, the Python way is taken, also where the other could be."""
+_VERSION = 1
+"""Of what passes between here and the native module, as in `native/native.h`."""
 _NODE = (
     b'{"tool_name":%b,"arguments":%b,"provenance_tier":%d,"provenance_hash":"%b",'
     b'"scope_volume":%d,"scope_sensitivity":%d,"node_id":"%b_tool_%d"}'
 )
 
 
-def _native() -> Plans | None:
+def why_not_native() -> str:
+    """Why the Python way is taken; nothing where it is not."""
     if os.environ.get(NO_NATIVE):
-        return None
+        return f"{NO_NATIVE} is set"
     try:
-        from ._native import Plans
+        from . import _native
     except ImportError:
+        return "it is not compiled"
+    return "" if _native.VERSION == _VERSION else "it is compiled from other sources"
+
+
+def is_stale() -> bool:
+    """Whether the native module, which is there, is older than its source, if that is there too."""
+    from . import _native
+
+    compiled = Path(_native.__file__)
+    return any(path.stat().st_mtime > compiled.stat().st_mtime for path in compiled.parent.glob("native/*.[ch]"))
+
+
+def _plans() -> Plans | None:
+    if why_not_native():
         return None
+    from ._native import Plans
+
     return Plans(
         tools=walk.TOOLS,
         arguments=walk.ARGUMENTS,
@@ -57,7 +77,7 @@ def _around(template: bytes) -> tuple[bytes, ...]:
     return tuple(re.split(rb"%[bd]", template))
 
 
-NATIVE = _native()
+NATIVE = _plans()
 """Both in C, or None."""
 
 

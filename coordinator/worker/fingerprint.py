@@ -54,7 +54,8 @@ def fingerprint(
 def contract_version() -> str:
     """The contract's version and a digest of its code: a mended reader redoes what it read."""
     digest = hashlib.sha256()
-    for path in sorted([*_CONTRACT.glob("*.py"), _CONTRACT / "lexicon.toml"]):
+    native = _CONTRACT.glob("native/*.[ch]")
+    for path in sorted([*_CONTRACT.glob("*.py"), *native, _CONTRACT / "lexicon.toml"]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{SCHEMA_VERSION}+{digest.hexdigest()[:12]}"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from ... import __file__ as package_file
+from ...contract import examined
 from ...paths import Paths
 from ..context import Context
 from .finding import Finding, Verdict
@@ -23,6 +24,7 @@ def look(here: Context) -> Iterator[Finding]:
     """Findings about everything that is not the repository's own."""
     yield from _versions()
     yield from _package(here.paths)
+    yield _native()
     yield from _token()
     yield _disk(here.paths)
 
@@ -48,6 +50,18 @@ def _package(paths: Paths) -> Iterator[Finding]:
     if folder.is_relative_to(paths.root / "worktrees"):
         sentence = f"coordinator is installed from {folder}, a track's checkout; in {paths.root}: pip install -e ."
         yield Finding("bad", "package", sentence)
+
+
+def _native() -> Finding:
+    """The contract's hot path: nothing is wrong without it, but time."""
+    reason = examined.why_not_native()
+    if reason:
+        sentence = f"the contract runs in Python, slower, to the same bytes: {reason}"
+    elif examined.is_stale():
+        sentence = "the contract's compiled part is older than its source"
+    else:
+        return Finding("ok", "native", "the contract's hot path is compiled")
+    return Finding("note", "native", f"{sentence}; with a C compiler: pip install -e .")
 
 
 def _token() -> Iterator[Finding]:

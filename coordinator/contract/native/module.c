@@ -82,15 +82,15 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {"coordinator.contract._native.Plans", sizeof(Plans), 0, Py_TPFLAGS_DEFAULT, slots};
 
 static int
-add_type(PyObject *module)
+fill(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&spec);
     const int said = type == NULL ? -1 : PyModule_AddObjectRef(module, "Plans", type);
     Py_XDECREF(type);
-    return said;
+    return said ? said : PyModule_AddIntConstant(module, "VERSION", VERSION);
 }
 
-static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, add_type}, {0, NULL}};
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, fill}, {0, NULL}};
 
 static struct PyModuleDef module = {
     .m_base = PyModuleDef_HEAD_INIT,

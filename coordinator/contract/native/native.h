@@ -12,6 +12,9 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+/* Of what passes between the module and `examined`: one that was compiled from other sources is not used. */
+enum { VERSION = 1 };
+
 /* What a step says of a value; -1 is an exception. */
 enum { FINE = 0, ODD = 1 };
 

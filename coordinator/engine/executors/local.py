@@ -52,7 +52,7 @@ PASSED_ON = (
     "HTTPS_PROXY",
     "NO_PROXY",
 )
-PASSED_PREFIXES = ("HF_", "HUGGING_FACE_", "XDG_", "PYTHON", "OPENBLAS_", "COVERAGE_")
+PASSED_PREFIXES = ("HF_", "HUGGING_FACE_", "XDG_", "PYTHON", "OPENBLAS_", "COVERAGE_", "POLECATS_NO_")
 """What of the environment a worker sees: a loader's code has no business with the rest."""
 SETTINGS = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,6 +165,26 @@ def test_nothing_is_kept_of_calls() -> None:
         examined.nodes_json(told, [1, 1], "train-0", [b"{}", b"{}"])
     del again
     assert [sys.getrefcount(value) for value in (*calls[0].arguments.values(), calls, *told[0])] == counts
+
+
+@needs_native
+def test_one_compiled_from_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert examined.why_not_native() == ""
+    monkeypatch.setattr("coordinator.contract._native.VERSION", 0)
+    assert "other sources" in examined.why_not_native()
+
+
+@needs_native
+def test_one_older_than_its_source_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compiled, source = tmp_path / "_native.so", tmp_path / "native" / "text.c"
+    source.parent.mkdir()
+    for path, time in ((compiled, 2_000), (source, 1_000)):
+        path.touch()
+        os.utime(path, (time, time))
+    monkeypatch.setattr("coordinator.contract._native.__file__", str(compiled))
+    assert not examined.is_stale()
+    os.utime(source, (3_000, 3_000))
+    assert examined.is_stale()
 
 
 def test_python_alone_does_it_too() -> None:
