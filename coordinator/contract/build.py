@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from . import rules
 from .canonical import canonical
-from .examined import examine, node_ids, nodes_json, plan_json
+from .examined import are_plain, examine, listed, node_ids, nodes_json, plan_json
 from .plans import MAX_NODES, MAX_STRING
 from .sample import Call, Category, EdgeKind, Label, Reject, Sample, Skip
 from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID, SCHEMA_VERSION, Record
@@ -90,7 +90,7 @@ def _line(sample: Sample, calls: Sequence[Call], acts: bool, identity: Identity,
     origins = _origins(sample, identity.source, original_id, len(calls))
     told = examine(calls)
     nodes = nodes_json(told, [tier for _, _, tier in calls], original_id, origins)
-    intent = rules.intent_hash(sample.query, told, edges)
+    intent = rules.intent_hash(sample.query, listed(told), edges)
     metadata = {
         "schema_version": SCHEMA_VERSION,
         "tier": _TIERS[label],
@@ -183,19 +183,11 @@ def _checked_types(sample: Sample) -> Sequence[Call]:
     )
     if kinds not in _ORDINARY_TYPES:
         _refuse_types(sample)
-    if sample.edges and not _are_pairs(sample.edges):
+    if not _are_pairs(sample.edges):
         raise Reject("E04", "edges are not a list of index pairs", "execution_plan.edges")
-    for call in sample.calls:
-        if (
-            type(call) is not Call
-            or type(call[0]) is not str
-            or type(call[1]) is not dict
-            or type(call[2]) is not int
-            or not call[0].isascii()
-            or not 1 <= call[2] <= 3
-        ):
-            return [_checked_call(call, f"execution_plan.nodes[{index}]") for index, call in enumerate(sample.calls)]
-    return sample.calls
+    if are_plain(sample.calls, Call):
+        return sample.calls
+    return [_checked_call(call, f"execution_plan.nodes[{index}]") for index, call in enumerate(sample.calls)]
 
 
 def _refuse_types(sample: Sample) -> None:

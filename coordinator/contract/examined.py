@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import rules, scope, walk
 from .canonical import MAX_INTEGER
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NO_NATIVE = "POLECATS_NO_NATIVE"
 """Environment variable: if it is set, the Python way is taken, also where the other could be."""
-_VERSION = 1
+_VERSION = 2
 """Of what passes between here and the native module, as in `native/native.h`."""
 _NODE = (
     b'{"tool_name":%b,"arguments":%b,"provenance_tier":%d,"provenance_hash":"%b",'
@@ -87,6 +87,25 @@ def examine(calls: Sequence[Planned]) -> list[Examined]:
     Raises `Reject` E11 for a call that is not legal, with its place in the plan.
     """
     return walk.examine(calls) if NATIVE is None else NATIVE.examine(calls)
+
+
+def are_plain(calls: Sequence[Any], kind: type) -> bool:
+    """Whether each is a `kind` of an ASCII name, a dictionary and a tier from 1 to 3."""
+    if NATIVE is not None:
+        return NATIVE.are_plain(calls, kind)
+    for call in calls:
+        if not isinstance(call, tuple) or type(call) is not kind:
+            return False
+        if type(call[0]) is not str or not call[0].isascii() or type(call[1]) is not dict:
+            return False
+        if type(call[2]) is not int or not 1 <= call[2] <= 3:
+            return False
+    return True
+
+
+def listed(told: list[Examined]) -> bytes:
+    """See `rules.listed`."""
+    return rules.listed(told) if NATIVE is None else NATIVE.listed(told)
 
 
 def nodes_json(told: list[Examined], tiers: list[int], original_id: str, origins: list[bytes]) -> bytes:

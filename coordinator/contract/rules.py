@@ -7,7 +7,7 @@ else.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -212,10 +212,14 @@ def provenance_hash(name: bytes, arguments: bytes, tier: int, origin: bytes) -> 
     return sha256_hex(PROVENANCE % (arguments, origin, tier, name))
 
 
-def intent_hash(query: str, calls: Sequence[tuple[Any, ...]], edges: Sequence[Sequence[int]]) -> str:
-    """The exact-duplicate key: SHA-256 over normalised query, calls (canonical name, arguments) and edges."""
+def listed(calls: Iterable[tuple[Any, ...]]) -> bytes:
+    """The calls, each its canonical name, its canonical arguments and whatever else, as `intent_hash` takes them."""
+    return b",".join([b"[%b,%b]" % (call[0], call[1]) for call in calls])
+
+
+def intent_hash(query: str, calls: bytes, edges: Sequence[Sequence[int]]) -> str:
+    """The exact-duplicate key: SHA-256 over normalised query, calls (see `listed`) and edges."""
     folded = query.lower() if query.isascii() else unicodedata.normalize("NFKC", query).casefold()
     text = " ".join(folded.split())
-    listed = b",".join([b"[%b,%b]" % (call[0], call[1]) for call in calls])
     pairs = b",".join([b"[%d,%d]" % (start, end) for start, end in edges])
-    return sha256_hex(b"[%b,[%b],[%b]]" % (dump_plain(text), listed, pairs))
+    return sha256_hex(b"[%b,[%b],[%b]]" % (dump_plain(text), calls, pairs))

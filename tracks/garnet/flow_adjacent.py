@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any, ClassVar
 
 from coordinator.contract.tiers import Corrupter, Draw, Parent, Variant, add, policy, replace
@@ -29,7 +30,7 @@ class FlowAdjacent(Corrupter):
         random = draw.random
         name, top = host(random).rpartition(".")[0], int(random.random() * 2)
         known, stranger = f"{name}.{TOPS[top]}", f"{name}.{TOPS[1 - top]}"
-        rule = policy.destinations(random, sorted([known, host(random), host(random)]))
+        rule = policy.destinations(random, _allowed(random, known, stranger))
         who = address(random, "")
         why = f"sends to {stranger}, the policy names {known}"
         if parent.sinks:
@@ -43,6 +44,16 @@ class FlowAdjacent(Corrupter):
             [*_sent(parent, source.node_id, tool, {"to": who + at}), *state_policy(rule)] for at in (stranger, known)
         )
         return pair("sibling_host_of_new_sink", len(parent.nodes), known, SEVERITY, why, negative, twin)
+
+
+def _allowed(random: Random, known: str, stranger: str) -> list[str]:
+    """The known host and two others, none of them the stranger."""
+    hosts = [known]
+    while len(hosts) < 3:
+        other = host(random)
+        if other not in (*hosts, stranger):
+            hosts.append(other)
+    return sorted(hosts)
 
 
 def _sent(parent: Parent, source: str, tool: str, arguments: dict[str, Any]) -> Edits:

@@ -33,8 +33,7 @@ put_float(Walk *walk, double number)
     return said;
 }
 
-typedef int
-Put(Walk *walk, PyObject *object, int depth);
+typedef int Put(Walk *walk, PyObject *object, int depth);
 
 /* `put_object`: how an object is written. `depth`: how deep the value may be. */
 static int
@@ -240,4 +239,24 @@ plans_examine(Plans *self, PyObject *calls)
     }
     Py_DECREF(items);
     return all;
+}
+
+/* are_plain(calls, kind): whether each is a `kind`, of an ASCII name, a dictionary and a tier from 1 to 3. */
+PyObject *
+plans_are_plain(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *calls, *kind;
+    if (!PyArg_ParseTuple(args, "OO", &calls, &kind)) return NULL;
+    if (!PyList_CheckExact(calls) && !PyTuple_CheckExact(calls)) Py_RETURN_FALSE;
+    for (Py_ssize_t at = 0; at < PySequence_Fast_GET_SIZE(calls); at++) {
+        PyObject *call = PySequence_Fast_GET_ITEM(calls, at);
+        if ((PyObject *)Py_TYPE(call) != kind || !PyTuple_Check(call) || PyTuple_GET_SIZE(call) != 3) Py_RETURN_FALSE;
+        PyObject *name = PyTuple_GET_ITEM(call, 0), *tier = PyTuple_GET_ITEM(call, 2);
+        if (!PyUnicode_CheckExact(name) || !PyUnicode_IS_COMPACT_ASCII(name)) Py_RETURN_FALSE;
+        if (!PyDict_CheckExact(PyTuple_GET_ITEM(call, 1)) || !PyLong_CheckExact(tier)) Py_RETURN_FALSE;
+        int overflow;
+        const long number = PyLong_AsLongAndOverflow(tier, &overflow);
+        if (overflow || number < 1 || number > 3) Py_RETURN_FALSE;
+    }
+    Py_RETURN_TRUE;
 }

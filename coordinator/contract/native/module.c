@@ -68,6 +68,8 @@ dealloc(Plans *self)
 static PyMethodDef methods[] = {
     {"examine", (PyCFunction)plans_examine, METH_O, "What rules and scope say of each call."},
     {"nodes", (PyCFunction)plans_nodes, METH_VARARGS, "The nodes as JSON, or None where they are too long for a line."},
+    {"are_plain", plans_are_plain, METH_VARARGS, "Whether each is a call of that type with ordinary fields."},
+    {"listed", plans_listed, METH_O, "The calls as canonical JSON."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,7 +13,7 @@
 #include <Python.h>
 
 /* Of what passes between the module and `examined`: one that was compiled from other sources is not used. */
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 /* What a step says of a value; -1 is an exception. */
 enum { FINE = 0, ODD = 1 };
@@ -50,20 +50,15 @@ typedef struct {
     PyObject *stating[MOST_AMOUNTS];
 } Walk;
 
-int
-put(Walk *walk, const char *data, Py_ssize_t size);
-int
-put_text(Walk *walk, PyObject *text);
-int
-put_name(Walk *walk, const char *name, Py_ssize_t size);
-int
-is_plain_name(const char *name, Py_ssize_t size);
+int put(Walk *walk, const char *data, Py_ssize_t size);
+int put_text(Walk *walk, PyObject *text);
+int put_name(Walk *walk, const char *name, Py_ssize_t size);
+int is_plain_name(const char *name, Py_ssize_t size);
 
-PyObject *
-without_tables(void); /* an exception, for a Plans that was never filled */
-PyObject *
-plans_examine(Plans *self, PyObject *calls);
-PyObject *
-plans_nodes(Plans *self, PyObject *args);
+PyObject *without_tables(void); /* an exception, for a Plans that was never filled */
+PyObject *plans_examine(Plans *self, PyObject *calls);
+PyObject *plans_are_plain(PyObject *self, PyObject *args);
+PyObject *plans_listed(PyObject *self, PyObject *told);
+PyObject *plans_nodes(Plans *self, PyObject *args);
 
 #endif

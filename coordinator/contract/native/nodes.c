@@ -107,6 +107,7 @@ put_node(Plans *self, char *to, Py_ssize_t room, PyObject *said, PyObject *tier,
     return room;
 }
 
+/* Whether it is what `examine` says of a call. */
 static int
 is_told(PyObject *said)
 {
@@ -151,4 +152,37 @@ plans_nodes(Plans *self, PyObject *args)
     if (!count) *to++ = '[';
     *to++ = ']';
     return PyBytes_FromStringAndSize(self->buffer, to - self->buffer);
+}
+
+/* listed(told) -> the calls as canonical JSON: [name,arguments],[name,arguments]... */
+PyObject *
+plans_listed(PyObject *Py_UNUSED(self), PyObject *told)
+{
+    if (!PyList_Check(told)) {
+        PyErr_SetString(PyExc_TypeError, "not a list");
+        return NULL;
+    }
+    Py_ssize_t size = 0;
+    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(told); at++) {
+        PyObject *said = PyList_GET_ITEM(told, at);
+        if (!is_told(said)) {
+            PyErr_SetString(PyExc_TypeError, "not what `examine` says");
+            return NULL;
+        }
+        size +=
+            PyBytes_GET_SIZE(PyTuple_GET_ITEM(said, NAME)) + PyBytes_GET_SIZE(PyTuple_GET_ITEM(said, CANONICAL)) + 4;
+    }
+    PyObject *made = PyBytes_FromStringAndSize(NULL, size ? size - 1 : 0);
+    if (made == NULL) return NULL;
+    char *to = PyBytes_AS_STRING(made);
+    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(told); at++) {
+        PyObject *said = PyList_GET_ITEM(told, at);
+        if (at) *to++ = ',';
+        *to++ = '[';
+        to = copy(to, bytes_piece(PyTuple_GET_ITEM(said, NAME)));
+        *to++ = ',';
+        to = copy(to, bytes_piece(PyTuple_GET_ITEM(said, CANONICAL)));
+        *to++ = ']';
+    }
+    return made;
 }

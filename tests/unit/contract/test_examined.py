@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from coordinator.contract import Call, Reject, Sample, Skip, examined, rules
 from coordinator.contract.build import Identity, Line, build
 from tests.unit.contract.test_build import ARGUMENTS, WORDS
+from tests.unit.contract.test_build import CALLS as CALLS_OF_ANY
 
 NATIVE: Any = examined.NATIVE
 WHO = Identity("example/giveaways", "giveaways", "function_calling", unique_ids=True)
@@ -77,6 +78,25 @@ def test_nodes_are_the_same_or_none_where_they_are_too_long_for_a_line(sizes: li
 def test_nodes_of_anything_else_raise(arguments: tuple[Any, ...]) -> None:
     with pytest.raises((TypeError, ValueError, OverflowError)):
         NATIVE.nodes(*arguments)
+
+
+@needs_native
+@given(st.lists(CALLS_OF_ANY | st.tuples(st.text(), st.just({}), st.just(1)), max_size=3))
+def test_plain_calls_are_told_alike(calls: list[Any]) -> None:
+    fast = NATIVE.are_plain(calls, Call)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(examined, "NATIVE", None)
+        assert examined.are_plain(calls, Call) == fast
+
+
+@needs_native
+def test_calls_are_listed_alike() -> None:
+    told = examined.examine([Call("list_users", {"limit": 3}), Call("x", {})])
+    for some in (told, told[:1], []):
+        assert NATIVE.listed(some) == rules.listed(some)
+    for wrong in (None, [1], [()], (told[0],)):
+        with pytest.raises(TypeError):
+            NATIVE.listed(wrong)
 
 
 @needs_native
