@@ -14,7 +14,7 @@ STALLED = "stall"
 
 @dataclass(slots=True)
 class Chance(Fault):
-    """A fault that hits a share of the requests that match, by chance, but never lets twice the usual number pass."""
+    """A fault that hits a share of the requests that match, by chance, and never lets more than is usual pass."""
 
     share: float = 0.0
     passed: int = 0
@@ -24,7 +24,7 @@ class Chance(Fault):
         """Whether this request is hit; counts."""
         if not fnmatch.fnmatch(request, self.match):
             return False
-        hit = self.random.random() < self.share or self.passed >= 2 / self.share
+        hit = self.random.random() < self.share or self.passed >= 1 / self.share
         self.passed = 0 if hit else self.passed + 1
         self.hits += hit
         return hit

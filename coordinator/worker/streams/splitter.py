@@ -34,6 +34,14 @@ def _shallow(depth: int) -> re.Pattern[bytes]:
 _SHALLOW = _shallow(8)
 
 
+def _beginning(read: Callable[[int], bytes]) -> bytes:
+    """The first bytes behind a byte order mark, which may arrive in pieces itself."""
+    data = read(CHUNK)
+    while 0 < len(data) < len(BOM) and (more := read(CHUNK)):
+        data += more
+    return data.removeprefix(BOM)
+
+
 class Splitter:
     """A JSON text that is read as it is needed. Raises `ValueError` where its outline is not JSON's.
 
@@ -43,7 +51,7 @@ class Splitter:
     def __init__(self, read: Callable[[int], bytes], limit: int) -> None:
         self._read = read
         self._limit = limit
-        self._data = read(CHUNK).removeprefix(BOM)
+        self._data = _beginning(read)
         self._at = 0
         self._begin = 0  # where the value at hand begins in the data
         self._kept = bytearray()  # what stood of it in earlier data, up to the limit

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coordinator.contract import Row
@@ -65,6 +65,8 @@ def test_an_array_is_found_under_its_keys(before: dict[str, Any], values: list[A
 
 
 @given(st.binary(max_size=40) | st.text(st.sampled_from('[]{}",: \\1a'), max_size=40).map(str.encode))
+@example(b"\xef\xbb\xbf")
+@example(b"\xef\xbb\xbf[1]")
 def test_any_bytes_are_items_or_a_value_error(data: bytes) -> None:
     found = []
     for sizes in ([1], [2, 3], [2**18]):
