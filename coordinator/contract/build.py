@@ -10,19 +10,16 @@ from itertools import product
 from typing import Any, NamedTuple, get_args
 
 import orjson
-from pydantic import ValidationError
 
 from . import rules
 from .canonical import canonical
 from .examined import are_plain, examine, listed, node_ids, nodes_json, plan_json
 from .plans import MAX_NODES, MAX_STRING
 from .sample import Call, Category, EdgeKind, Label, Reject, Sample, Skip
-from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID, SCHEMA_VERSION, Record
-from .tier_rules import check_tier
-from .violations import first_violation, shown_key
+from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID, SCHEMA_VERSION
+from .violations import check_schema, shown_key
 
 _ORIGINAL_ID = re.compile(ORIGINAL_ID)
-_VALIDATE = Record.__pydantic_validator__.validate_python
 _CATEGORIES, _EDGE_KINDS = frozenset(get_args(Category)), frozenset(get_args(EdgeKind))
 _LANGUAGE = re.compile(LANGUAGE)
 _NONE = type(None)
@@ -86,7 +83,6 @@ def _line(sample: Sample, calls: Sequence[Call], acts: bool, identity: Identity,
     if label not in _TIERS:
         raise Reject("E05", f"label {label[:80]!r} is not one of the contract's", "label")
     original_id, upstream_id = _ids(sample.upstream_id, identity.unique_ids, position)
-    _check_id(original_id)
     origins = _origins(sample, identity.source, original_id, len(calls))
     told = examine(calls)
     nodes = nodes_json(told, [tier for _, _, tier in calls], original_id, origins)
@@ -112,7 +108,7 @@ def _line(sample: Sample, calls: Sequence[Call], acts: bool, identity: Identity,
     }
     line = _dump(record)
     if not _is_sound(sample, record):
-        _check_schema(line)
+        check_schema(line)
     return Line(line, bytes.fromhex(intent)[:16])
 
 
@@ -132,38 +128,26 @@ def _is_sound(sample: Sample, record: dict[str, Any]) -> bool:
     )
 
 
-def _check_schema(line: bytes) -> None:
-    """Raises `Reject` for a line that breaks the schema or the rules of its tier."""
-    record = orjson.loads(line)
-    try:
-        _VALIDATE(record)
-    except ValidationError as error:
-        raise first_violation(error) from None
-    check_tier(record)
-
-
 def _own(value: Any, default: Any) -> Any:
     """`value` unless there is none: an empty one is a wrong value, not a wish for the default."""
     return default if value is None else value
 
 
 def _ids(upstream: str | int | None, unique: bool, position: str) -> tuple[str, str | None]:
-    """(original_id, upstream_id to keep in metadata)."""
-    if upstream is None or upstream == "":
-        return position, None
-    try:
-        text = str(upstream)
-    except ValueError:  # Python writes no integer of more than some thousand digits
-        raise Reject("E05", "an integer too long to be an id", "metadata.upstream_id") from None
-    if unique and _ORIGINAL_ID.fullmatch(text):
+    """(original_id, upstream_id to keep in metadata). Raises `Reject` E05 where neither id nor position is legal."""
+    text = None if upstream is None or upstream == "" else _text_of(upstream)
+    if text is not None and unique and _ORIGINAL_ID.fullmatch(text):
         return text, None
+    if _ORIGINAL_ID.fullmatch(position) is None:
+        raise Reject("E05", f"{position[:80]!r} does not match {ORIGINAL_ID}", "original_id")
     return position, text
 
 
-def _check_id(original_id: str) -> None:
-    """Raises `Reject` E05 for an id that is not legal: a position in a split or a file with an odd name."""
-    if _ORIGINAL_ID.fullmatch(original_id) is None:
-        raise Reject("E05", f"{original_id[:80]!r} does not match {ORIGINAL_ID}", "original_id")
+def _text_of(upstream: str | int) -> str:
+    try:
+        return str(upstream)
+    except ValueError:  # Python writes no integer of more than some thousand digits
+        raise Reject("E05", "an integer too long to be an id", "metadata.upstream_id") from None
 
 
 def _checked_types(sample: Sample) -> Sequence[Call]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import orjson
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .sample import Reject
+from .schema import Record
+from .tier_rules import check_tier
 
 CODES = {
     "E01": "not UTF-8, a byte order mark, or a line over 64 KiB",
@@ -91,3 +94,13 @@ def shown_key(key: str) -> str:
     """A key as it is shown in a path: upstream may choose it, so it is cut short and always printable."""
     short = key if len(key) <= _SHOWN else key[:_SHOWN] + "…"
     return short if short.isprintable() else ascii(short)[1:-1]
+
+
+def check_schema(line: bytes) -> None:
+    """Raises `Reject` for a line of JSON that breaks the schema or the rules of its tier."""
+    record = orjson.loads(line)
+    try:
+        Record.__pydantic_validator__.validate_python(record)
+    except ValidationError as error:
+        raise first_violation(error) from None
+    check_tier(record)

@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
-from pydantic import ValidationError
 
 from .. import patch, rules
 from ..canonical import canonical
 from ..examined import examine, listed, node_ids, nodes_json, plan_json
 from ..mutation import DELTA_PER_SEVERITY, TERMS, Split
 from ..sample import Reject
-from ..schema import SCHEMA_VERSION, Record
-from ..tier_rules import check_tier
-from ..violations import first_violation
+from ..schema import SCHEMA_VERSION
+from ..violations import check_schema
 from ..walk import Examined, Planned
 from .corrupter import Corrupter, Variant
 from .draw import Draw
@@ -31,7 +29,6 @@ from .soundness import is_sound
 _NOTHING: Examined = (b"", b"", 0, 0, b"")
 Known = dict[int, tuple[Any, str, Examined]]
 """Arguments, tool and what rules and scope say of the two, by the `id` of the arguments, which it keeps alive."""
-_VALIDATE = Record.__pydantic_validator__.validate_python
 _ID_ROOM = 110
 _LABELS = {"II": "adversarial", "III": "boundary"}
 _STAMPED = ("parent", "pair_id", "group_id", "variant", "split", "mutation", "violation_labels")
@@ -79,7 +76,7 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
         }
         child = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp, known)
         if not is_sound(variant, corrupter, len(child.calls), child.metadata):
-            _check_schema(child.line)
+            check_schema(child.line)
         rules.check_sizes(child.line)
         made.append(Made(child.line, child.calls[variant.targets[0]][0] if variant.targets else ""))
     return made
@@ -220,16 +217,6 @@ def _examined(parent: Parent, call: Planned, known: Known) -> Examined:
             said = examine([call])[0]
             known[id(arguments)] = arguments, name, said
     return said
-
-
-def _check_schema(line: bytes) -> None:
-    """Raises `Reject` for a line that breaks the schema or the rules of its tier."""
-    record = orjson.loads(line)
-    try:
-        _VALIDATE(record)
-    except ValidationError as error:
-        raise first_violation(error) from None
-    check_tier(record)
 
 
 def replay(parent_record: Mapping[str, Any], child_record: Mapping[str, Any]) -> None:
