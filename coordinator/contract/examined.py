@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NO_NATIVE = "POLECATS_NO_NATIVE"
 """Environment variable: if it is set, the Python way is taken, also where the other could be."""
-_VERSION = 2
+_VERSION = 3
 """Of what passes between here and the native module, as in `native/native.h`."""
 _NODE = (
     b'{"tool_name":%b,"arguments":%b,"provenance_tier":%d,"provenance_hash":"%b",'
@@ -68,7 +68,6 @@ def _plans() -> Plans | None:
         max_integer=MAX_INTEGER,
         max_volume=scope.MAX_VOLUME,
         default_level=scope.DEFAULT_SENSITIVITY,
-        max_line=rules.MAX_LINE_BYTES,
     )
 
 
@@ -113,8 +112,8 @@ def nodes_json(told: list[Examined], tiers: list[int], original_id: str, origins
 
     `original_id` is a legal one.
     """
-    made = None if NATIVE is None else NATIVE.nodes(told, tiers, original_id, origins)
-    return nodes_in_python(told, tiers, original_id, origins) if made is None else made
+    make = nodes_in_python if NATIVE is None else NATIVE.nodes
+    return make(told, tiers, original_id, origins)
 
 
 def nodes_in_python(told: list[Examined], tiers: list[int], original_id: str, origins: list[bytes]) -> bytes:

@@ -25,20 +25,20 @@ init(Plans *self, PyObject *args, PyObject *named)
 {
     static char *names[] = {"tools",      "arguments",     "stated",    "by_rules",  "node",
                             "provenance", "sha256",        "max_bytes", "max_depth", "max_integer",
-                            "max_volume", "default_level", "max_line",  NULL};
+                            "max_volume", "default_level", NULL};
     PyObject *tools, *arguments, *stated, *by_rules, *node, *provenance, *sha256;
-    if (!PyArg_ParseTupleAndKeywords(args, named, "$O!O!OOO!O!OniLLin", names, &PyDict_Type, &tools, &PyDict_Type,
+    if (!PyArg_ParseTupleAndKeywords(args, named, "$O!O!OOO!O!OniLLi", names, &PyDict_Type, &tools, &PyDict_Type,
                                      &arguments, &stated, &by_rules, &PyTuple_Type, &node, &PyTuple_Type, &provenance,
                                      &sha256, &self->max_bytes, &self->max_depth, &self->max_integer, &self->max_volume,
-                                     &self->default_level, &self->max_line))
+                                     &self->default_level))
         return -1;
-    if (self->buffer != NULL || self->max_bytes < 1 || self->max_line < self->max_bytes ||
-        !holds_bytes(node, NODE_VALUES + 1) || !holds_bytes(provenance, PROVENANCE_VALUES + 1)) {
+    if (self->buffer != NULL || self->max_bytes < 1 || !holds_bytes(node, NODE_VALUES + 1) ||
+        !holds_bytes(provenance, PROVENANCE_VALUES + 1)) {
         PyErr_SetString(PyExc_ValueError, "made twice, a size that cannot be, or texts of the wrong number");
         return -1;
     }
     self->hexdigest = PyUnicode_InternFromString("hexdigest");
-    self->buffer = PyMem_Malloc((size_t)self->max_line);
+    self->buffer = PyMem_Malloc((size_t)self->max_bytes);
     if (self->buffer == NULL || self->hexdigest == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -67,7 +67,7 @@ dealloc(Plans *self)
 
 static PyMethodDef methods[] = {
     {"examine", (PyCFunction)plans_examine, METH_O, "What rules and scope say of each call."},
-    {"nodes", (PyCFunction)plans_nodes, METH_VARARGS, "The nodes as JSON, or None where they are too long for a line."},
+    {"nodes", (PyCFunction)plans_nodes, METH_VARARGS, "The nodes as JSON."},
     {"are_plain", plans_are_plain, METH_VARARGS, "Whether each is a call of that type with ordinary fields."},
     {"listed", plans_listed, METH_O, "The calls as canonical JSON."},
     {NULL, NULL, 0, NULL},

@@ -13,7 +13,7 @@
 #include <Python.h>
 
 /* Of what passes between the module and `examined`: one that was compiled from other sources is not used. */
-enum { VERSION = 2 };
+enum { VERSION = 3 };
 
 /* What a step says of a value; -1 is an exception. */
 enum { FINE = 0, ODD = 1 };
@@ -35,8 +35,7 @@ typedef struct {
     long long max_integer, max_volume;
     int max_depth, default_level;
     Py_ssize_t max_bytes; /* of a call's arguments */
-    Py_ssize_t max_line;
-    char *buffer; /* of max_line */
+    char *buffer;         /* of max_bytes */
 } Plans;
 
 /* The pass through one call's arguments. While it lasts no Python code runs: nothing that is borrowed goes away. */

@@ -2,7 +2,8 @@
 #include "native.h"
 
 enum { NAME, CANONICAL, VOLUME, SENSITIVITY, WRITTEN }; /* of what was found of a call; see `examine.c` */
-enum { DIGITS = 24 };
+enum { TIER = 2, HASH = 3 };                            /* of the values of a node */
+enum { NODE_NUMBERS = 4, DIGITS = 24, HEX_OF_SHA256 = 64 };
 
 typedef struct {
     const char *data;
@@ -69,42 +70,35 @@ provenance_hash(Plans *self, PyObject *said, Piece tier, Piece origin)
     if (hash == NULL) return NULL;
     PyObject *hex = PyObject_CallMethodNoArgs(hash, self->hexdigest);
     Py_DECREF(hash);
-    if (hex != NULL && !(PyUnicode_Check(hex) && PyUnicode_IS_COMPACT_ASCII(hex))) {
-        PyErr_SetString(PyExc_TypeError, "a digest that is not ASCII");
+    if (hex != NULL &&
+        !(PyUnicode_Check(hex) && PyUnicode_IS_COMPACT_ASCII(hex) && PyUnicode_GET_LENGTH(hex) == HEX_OF_SHA256)) {
+        PyErr_SetString(PyExc_TypeError, "not the digits of a SHA-256");
         Py_CLEAR(hex);
     }
     return hex;
 }
 
-/* Write the node at `to`, which has `room`. Returns what is left of it; -1: too little, or an exception. */
-static Py_ssize_t
-put_node(Plans *self, char *to, Py_ssize_t room, PyObject *said, PyObject *tier, Piece origin, Piece original_id,
-         Py_ssize_t index)
+/* The values of a node, but for its hash, which is not known yet; `digits` holds its numbers. -1: an exception. */
+static int
+node_values(PyObject *said, PyObject *tier, Piece original_id, Py_ssize_t index, Piece *values,
+            char digits[NODE_NUMBERS][DIGITS])
 {
-    char digits[4][DIGITS];
     PyObject *told[] = {tier, PyTuple_GET_ITEM(said, VOLUME), PyTuple_GET_ITEM(said, SENSITIVITY)};
-    Piece numbers[3];
+    Piece numbers[NODE_NUMBERS];
     for (int at = 0; at < 3; at++) {
         const long number = PyLong_AsLong(told[at]);
         if (number == -1 && PyErr_Occurred()) return -1;
         numbers[at] = number_piece(digits[at], number);
     }
-    PyObject *hash = provenance_hash(self, said, numbers[0], origin);
-    if (hash == NULL) return -1;
-    const Piece values[] = {
-        bytes_piece(PyTuple_GET_ITEM(said, NAME)),
-        bytes_piece(PyTuple_GET_ITEM(said, WRITTEN)),
-        numbers[0],
-        ascii_piece(hash),
-        numbers[1],
-        numbers[2],
-        original_id,
-        number_piece(digits[3], (long)index),
-    };
-    room -= size_of(self->node, values, NODE_VALUES);
-    if (room >= 0) fill(to, self->node, values, NODE_VALUES);
-    Py_DECREF(hash);
-    return room;
+    values[0] = bytes_piece(PyTuple_GET_ITEM(said, NAME));
+    values[1] = bytes_piece(PyTuple_GET_ITEM(said, WRITTEN));
+    values[TIER] = numbers[0];
+    values[HASH] = (Piece){NULL, HEX_OF_SHA256};
+    values[4] = numbers[1];
+    values[5] = numbers[2];
+    values[6] = original_id;
+    values[7] = number_piece(digits[3], (long)index);
+    return 0;
 }
 
 /* Whether it is what `examine` says of a call. */
@@ -115,43 +109,74 @@ is_told(PyObject *said)
            PyBytes_Check(PyTuple_GET_ITEM(said, CANONICAL)) && PyBytes_Check(PyTuple_GET_ITEM(said, WRITTEN));
 }
 
-/* nodes(told, tiers, original_id, origins) -> the nodes as JSON, or None where they are too long for a line.
+/* The bytes that all nodes come to, with brackets and commas; -1: an exception. */
+static Py_ssize_t
+size_of_nodes(Plans *self, PyObject *told, PyObject *tiers, PyObject *original_id, PyObject *origins)
+{
+    Py_ssize_t size = 2;
+    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(told); at++) {
+        char digits[NODE_NUMBERS][DIGITS];
+        Piece values[NODE_VALUES];
+        PyObject *said = PyList_GET_ITEM(told, at);
+        if (!is_told(said) || !PyBytes_Check(PyList_GET_ITEM(origins, at))) {
+            PyErr_SetString(PyExc_TypeError, "not what `examine` says, or an origin that is not bytes");
+            return -1;
+        }
+        if (node_values(said, PyList_GET_ITEM(tiers, at), ascii_piece(original_id), at, values, digits)) return -1;
+        size += size_of(self->node, values, NODE_VALUES) + (at > 0);
+    }
+    return size;
+}
+
+static PyObject *
+put_nodes(Plans *self, PyObject *told, PyObject *tiers, PyObject *original_id, PyObject *origins)
+{
+    const Py_ssize_t size = size_of_nodes(self, told, tiers, original_id, origins);
+    PyObject *made = size < 0 ? NULL : PyBytes_FromStringAndSize(NULL, size);
+    if (made == NULL) return NULL;
+    char *to = PyBytes_AS_STRING(made);
+    *to++ = '[';
+    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(told); at++) {
+        char digits[NODE_NUMBERS][DIGITS];
+        Piece values[NODE_VALUES];
+        PyObject *said = PyList_GET_ITEM(told, at), *hash = NULL;
+        if (!node_values(said, PyList_GET_ITEM(tiers, at), ascii_piece(original_id), at, values, digits))
+            hash = provenance_hash(self, said, values[TIER], bytes_piece(PyList_GET_ITEM(origins, at)));
+        if (hash == NULL) {
+            Py_DECREF(made);
+            return NULL;
+        }
+        values[HASH] = ascii_piece(hash);
+        if (at) *to++ = ',';
+        to = fill(to, self->node, values, NODE_VALUES);
+        Py_DECREF(hash);
+    }
+    *to = ']';
+    return made;
+}
+
+/* nodes(told, tiers, original_id, origins) -> the nodes as JSON.
  *
  * Lists of one length: what `examine` said of each call, its provenance tier, the canonical JSON of its origin.
+ * Hashing lets other threads run: what is written to is this call's own, and lists are copied first.
  */
 PyObject *
 plans_nodes(Plans *self, PyObject *args)
 {
-    PyObject *told, *tiers, *original_id, *origins;
-    if (!PyArg_ParseTuple(args, "O!O!UO!", &PyList_Type, &told, &PyList_Type, &tiers, &original_id, &PyList_Type,
-                          &origins))
-        return NULL;
+    PyObject *lists[3], *own[3] = {NULL, NULL, NULL}, *original_id, *made = NULL;
     if (self->buffer == NULL) return without_tables();
-    const Py_ssize_t count = PyList_GET_SIZE(told);
-    if (PyList_GET_SIZE(tiers) != count || PyList_GET_SIZE(origins) != count ||
-        !PyUnicode_IS_COMPACT_ASCII(original_id)) {
-        PyErr_SetString(PyExc_ValueError, "lists of different lengths, or an original_id that is not ASCII");
+    if (!PyArg_ParseTuple(args, "O!O!UO!", &PyList_Type, &lists[0], &PyList_Type, &lists[1], &original_id, &PyList_Type,
+                          &lists[2]))
         return NULL;
-    }
-    char *const end = self->buffer + self->max_line, *to = self->buffer;
-    for (Py_ssize_t at = 0; at < count; at++) {
-        PyObject *said = PyList_GET_ITEM(told, at), *origin = PyList_GET_ITEM(origins, at);
-        if (!is_told(said) || !PyBytes_Check(origin)) {
-            PyErr_SetString(PyExc_TypeError, "not what `examine` says, or an origin that is not bytes");
-            return NULL;
-        }
-        if (end - to < 2) Py_RETURN_NONE;
-        *to++ = at ? ',' : '[';
-        const Py_ssize_t left = put_node(self, to, end - to, said, PyList_GET_ITEM(tiers, at), bytes_piece(origin),
-                                         ascii_piece(original_id), at);
-        if (left < 0 && PyErr_Occurred()) return NULL;
-        if (left < 0) Py_RETURN_NONE;
-        to = end - left;
-    }
-    if (end - to < 2) Py_RETURN_NONE;
-    if (!count) *to++ = '[';
-    *to++ = ']';
-    return PyBytes_FromStringAndSize(self->buffer, to - self->buffer);
+    int fine = 1;
+    for (int at = 0; at < 3; at++) fine &= (own[at] = PyList_GetSlice(lists[at], 0, PY_SSIZE_T_MAX)) != NULL;
+    if (fine && PyUnicode_IS_COMPACT_ASCII(original_id) && PyList_GET_SIZE(own[0]) == PyList_GET_SIZE(own[1]) &&
+        PyList_GET_SIZE(own[0]) == PyList_GET_SIZE(own[2]))
+        made = put_nodes(self, own[0], own[1], original_id, own[2]);
+    else if (fine)
+        PyErr_SetString(PyExc_ValueError, "lists of different lengths, or an original_id that is not ASCII");
+    for (int at = 0; at < 3; at++) Py_XDECREF(own[at]);
+    return made;
 }
 
 /* listed(told) -> the calls as canonical JSON: [name,arguments],[name,arguments]... */

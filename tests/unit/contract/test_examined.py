@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +49,26 @@ def test_both_ways_give_the_same_line(calls: list[Call], query: str, chained: bo
 
 @needs_native
 @pytest.mark.parametrize("sizes", [[10], [8_000] * 9, [8_000] * 2, [1] * 64, [65_000], []])
-def test_nodes_are_the_same_or_none_where_they_are_too_long_for_a_line(sizes: list[int]) -> None:
+def test_nodes_are_the_same(sizes: list[int]) -> None:
     told = [(b'"a"', b"{}", 10_000, 5, b'{"a":"%b"}' % (b"x" * size)) for size in sizes]
     tiers, origins = [1 + size % 3 for size in sizes], [b"{}"] * len(sizes)
     slow = examined.nodes_in_python(told, tiers, "train-7", origins)
-    made = NATIVE.nodes(told, tiers, "train-7", origins)
-    assert made == (slow if len(slow) <= rules.MAX_LINE_BYTES else None)
-    assert examined.nodes_json(told, tiers, "train-7", origins) == slow
+    assert NATIVE.nodes(told, tiers, "train-7", origins) == slow
+
+
+@needs_native
+def test_threads_do_not_write_into_each_other() -> None:
+    """Hashing more than some kilobytes lets another thread run."""
+    made = [_big(number) for number in range(4)]
+    alone = [examined.nodes_in_python(*one) for one in made]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(100):
+            assert list(pool.map(lambda one: NATIVE.nodes(*one), made)) == alone
+
+
+def _big(number: int) -> Any:
+    text = b'{"a":"%b"}' % (b"%d" % number * 7_000)
+    return [(b'"a"', text, 1, 2, text)] * 6, [1] * 6, f"train-{number}", [b"{}"] * 6
 
 
 @needs_native
@@ -131,7 +146,7 @@ def test_what_it_is_given_may_fail(changed: dict[str, Any], call: Any) -> None:
 @needs_native
 @pytest.mark.parametrize(
     "changed",
-    [{"node": ()}, {"provenance": (1, 2, 3, 4, 5)}, {"max_bytes": 0}, {"max_line": 1}, {"tools": []}, {"arguments": 1}],
+    [{"node": ()}, {"provenance": (1, 2, 3, 4, 5)}, {"max_bytes": 0}, {"tools": []}, {"arguments": 1}],
 )
 def test_tables_must_be_tables(changed: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
@@ -157,13 +172,12 @@ def _tables(**changed: Any) -> dict[str, Any]:
         "by_rules": _bug,
         "node": (b"",) * 9,
         "provenance": (b"",) * 5,
-        "sha256": bytes,
+        "sha256": hashlib.sha256,
         "max_bytes": 64,
         "max_depth": 8,
         "max_integer": 9,
         "max_volume": 9,
         "default_level": 2,
-        "max_line": 64,
     }
     return whole | changed
 
