@@ -77,7 +77,7 @@ def _around(template: bytes) -> tuple[bytes, ...]:
 
 
 NATIVE = _plans()
-"""Both in C, or None."""
+"""The way in C, or None."""
 
 
 def examine(calls: Sequence[Planned]) -> list[Examined]:
