@@ -211,7 +211,9 @@ def write(stem: Path, kind: str, rows: list[dict[str, object]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kills", "rows"), [(30, 3_000), pytest.param(300, 18_000, marks=pytest.mark.slow)], ids=["thirty", "three-hundred"]
+    ("kills", "rows"),
+    [(15, 2_000), pytest.param(300, 18_000, marks=pytest.mark.slow)],
+    ids=["fifteen", "three-hundred"],
 )
 def test_whoever_is_killed_wherever_the_file_has_the_same_bytes(
     repository: Repository, tmp_path: Path, kills: int, rows: int

@@ -123,7 +123,7 @@ def ways() -> list[Any]:
 
 
 @pytest.mark.parametrize("examine", ways())
-@settings(max_examples=1_500)
+@settings(max_examples=800)
 @given(st.lists(st.tuples(TOOLS, ARGUMENTS, st.just(1)), max_size=4))
 @example([("x", {"a": {"b": [{"c": {"d": [1]}}]}}, 1), ("list_users", {"limit": [[1]]}, 1)])
 @example([("x", {1: "a"}, 1)])  # type: ignore[dict-item]
