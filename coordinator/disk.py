@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -57,15 +57,20 @@ def naming(path: Path, needed: int = 0) -> Iterator[None]:
         raise DiskError(error, path, needed) from error
 
 
-def write_whole(path: Path, data: bytes, sync: Callable[[int], None] = os.fsync, needed: int = 0) -> None:
+def write_whole(path: Path, data: bytes, sync: Callable[[int], None] = os.fsync) -> None:
     """Write a file beside its place, sync it, rename it: who looks sees the old one or the new one, never half.
 
-    Raises `DiskError`; then nothing is left of it. `needed`: bytes of all that is written with it, if that is more.
+    Raises `DiskError`; then nothing is left of it.
     """
+    write_pieces(path, [data], len(data), sync)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], needed: int, sync: Callable[[int], None] = os.fsync) -> None:
+    """See `write_whole`; of data that comes in pieces. `needed`: bytes of all that is written with it, for a user."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with naming(path, max(len(data), needed)), removed_on_error(temporary):
+    with naming(path, needed), removed_on_error(temporary):
         with temporary.open("wb") as out:
-            out.write(data)
+            out.writelines(pieces)
             out.flush()
             sync(out.fileno())
         temporary.replace(path)

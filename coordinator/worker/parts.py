@@ -13,14 +13,14 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from ..disk import DiskError, naming, removed_on_error, write_whole
+from ..disk import DiskError, naming, removed_on_error, write_pieces, write_whole
 from ..events import Counts, decode_counts
 from .streams.base import Cursor
 
@@ -151,6 +151,28 @@ def read_header(folder: Path) -> dict[str, Any] | None:
     return header if isinstance(header, dict) else None
 
 
+class _Pieces:
+    """Items joined into pieces that stay in the processor's cache from here to the disk's; `size` and `digest` of all
+    that was read."""
+
+    ITEMS = 128
+
+    def __init__(self, items: list[bytes], end: bytes) -> None:
+        self._items = items
+        self._end = end
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        end = self._end
+        for start in range(0, len(self._items), self.ITEMS):
+            items = self._items[start : start + self.ITEMS]
+            piece = end.join([*items, b""]) if end else b"".join(items)
+            self.size += len(piece)
+            self.digest.update(piece)
+            yield piece
+
+
 class PartWriter:
     """Writes one loader's folder. `open` tells where to go on; `add` and `reject` gather; `commit` makes it count."""
 
@@ -169,7 +191,8 @@ class PartWriter:
         """Take up the folder's commits (it is made where absent), drop what no commit names. Raises `DiskError`."""
         with naming(self.folder):
             self._take_up()
-        self._write(HEADER, json.dumps(header, indent=1, sort_keys=True, default=str).encode() + b"\n")
+        told = json.dumps(header, indent=1, sort_keys=True, default=str).encode() + b"\n"
+        write_whole(self.folder / HEADER, told, self._sync)
         self._sync_folder()
 
     def _take_up(self) -> None:
@@ -230,13 +253,10 @@ class PartWriter:
     def _file(self, name: str, items: list[bytes], end: bytes) -> PartFile | None:
         if not items:
             return None
-        data = end.join([*items, b""]) if end else b"".join(items)
-        self._write(name, data)
-        return PartFile(name, len(items), len(data), hashlib.sha256(data).hexdigest())
-
-    def _write(self, name: str, data: bytes) -> None:
+        pieces = _Pieces(items, end)
         segment = self.size + sum(map(len, self._keys))
-        write_whole(self.folder / name, data, self._sync, segment)
+        write_pieces(self.folder / name, pieces, segment, self._sync)
+        return PartFile(name, len(items), pieces.size, pieces.digest.hexdigest())
 
     def _append(self, record: bytes) -> None:
         path = self.folder / COMMITS
