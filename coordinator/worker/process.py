@@ -101,10 +101,12 @@ def _use_package(folder: str) -> None:
 
 def _work(told: dict[str, Any], talk: int, hear: int) -> None:
     from .gate import Gate
+    from .memory import collect_seldom
     from .pool import Share
     from .shard_end import forked
     from .spec import WorkerSpec
 
+    collect_seldom()
     spec = WorkerSpec.decode(told["spec"])
     os.chdir(Path(spec.tracks).parent)
     processes = max((loader.workers or spec.share for loader in spec.loaders), default=1)

@@ -22,6 +22,7 @@ from . import discovery, frames
 from .corrupting import converter_of
 from .failures import SourceError, failure_of
 from .fingerprint import code_of
+from .memory import collect_seldom
 from .pipeline import Converter, Outcome, TransformBug
 from .process import die_with
 
@@ -42,6 +43,7 @@ def serve(read: int, write: int, parent: int, tracks: Path, track: str) -> NoRet
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     die_with(parent)
+    collect_seldom()
     shard = Shard(tracks, track, write)
     while frame := _read_frame(read):
         shard.hear(*frames.opened(frame))
