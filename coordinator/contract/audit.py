@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from . import rules
 from .canonical import canonical
-from .examined import examine, listed, nodes_json, plan_json
+from .examined import examine, intent_hash, nodes_json, plan_json
 from .plans import MAX_NODES
 from .reading import strict_json
 from .sample import Category, Reject
@@ -155,7 +155,7 @@ def _remade(record: dict[str, Any]) -> dict[str, Any]:
     made = {
         "num_tools": len(told),
         "has_tool_calls": rules.has_tool_calls([node["tool_name"] for node in plan["nodes"]]),
-        "intent_hash": rules.intent_hash(metadata["query"], listed(told), edges),
+        "intent_hash": intent_hash(metadata["query"], told, edges),
     }
     return {
         "execution_plan": orjson.Fragment(plan_json(nodes, edges, original_id)),
@@ -255,10 +255,7 @@ def broken_rules(record: dict[str, Any], line: bytes) -> Iterator[Violation]:
     except Reject as problem:
         yield _violation(problem)
         return
-    if (
-        len(parts) == len(nodes)
-        and rules.intent_hash(metadata["query"], rules.listed(parts), edges) != metadata["intent_hash"]
-    ):
+    if len(parts) == len(nodes) and rules.intent_hash(metadata["query"], parts, edges) != metadata["intent_hash"]:
         yield Violation("E12", "metadata.intent_hash", "is not the recomputed one")
 
 

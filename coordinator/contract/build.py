@@ -13,7 +13,7 @@ import orjson
 
 from . import rules
 from .canonical import canonical
-from .examined import are_plain, examine, listed, node_ids, nodes_json, plan_json
+from .examined import are_plain, examine, intent_hash, node_ids, nodes_json, plan_json
 from .plans import MAX_NODES, MAX_STRING
 from .sample import Call, Category, EdgeKind, Label, Reject, Sample, Skip
 from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID, SCHEMA_VERSION
@@ -86,7 +86,7 @@ def _line(sample: Sample, calls: Sequence[Call], acts: bool, identity: Identity,
     origins = _origins(sample, identity.source, original_id, len(calls))
     told = examine(calls)
     nodes = nodes_json(told, [tier for _, _, tier in calls], original_id, origins)
-    intent = rules.intent_hash(sample.query, listed(told), edges)
+    intent = intent_hash(sample.query, told, edges)
     metadata = {
         "schema_version": SCHEMA_VERSION,
         "tier": _TIERS[label],

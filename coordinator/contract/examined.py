@@ -7,55 +7,29 @@ same bytes (property tests), so it is nobody's business which one it was: only `
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import rules, scope, walk
 from .canonical import MAX_INTEGER
+from .compiled import MODULE
 from .plans import MAX_STRING
 from .walk import Examined, Planned
 
 if TYPE_CHECKING:
     from ._native import Plans
 
-NO_NATIVE = "POLECATS_NO_NATIVE"
-"""Environment variable: if it is set, the Python way is taken, also where the other could be."""
-_VERSION = 3
-"""Of what passes between here and the native module, as in `native/native.h`."""
 _NODE = (
     b'{"tool_name":%b,"arguments":%b,"provenance_tier":%d,"provenance_hash":"%b",'
     b'"scope_volume":%d,"scope_sensitivity":%d,"node_id":"%b_tool_%d"}'
 )
 
 
-def why_not_native() -> str:
-    """Why the Python way is taken; nothing where it is not."""
-    if os.environ.get(NO_NATIVE):
-        return f"{NO_NATIVE} is set"
-    try:
-        from . import _native
-    except ImportError:
-        return "it is not compiled"
-    return "" if _native.VERSION == _VERSION else "it is compiled from other sources"
-
-
-def is_stale() -> bool:
-    """Whether the native module, which is there, is older than its source, if that is there too."""
-    from . import _native
-
-    compiled = Path(_native.__file__)
-    return any(path.stat().st_mtime > compiled.stat().st_mtime for path in compiled.parent.glob("native/*.[ch]"))
-
-
 def _plans() -> Plans | None:
-    if why_not_native():
+    if MODULE is None:
         return None
-    from ._native import Plans
-
-    return Plans(
+    made: Plans = MODULE.Plans(
         tools=walk.TOOLS,
         arguments=walk.ARGUMENTS,
         stated=walk.stated,
@@ -69,6 +43,7 @@ def _plans() -> Plans | None:
         max_volume=scope.MAX_VOLUME,
         default_level=scope.DEFAULT_SENSITIVITY,
     )
+    return made
 
 
 def _around(template: bytes) -> tuple[bytes, ...]:
@@ -102,9 +77,11 @@ def are_plain(calls: Sequence[Any], kind: type) -> bool:
     return True
 
 
-def listed(told: list[Examined]) -> bytes:
-    """See `rules.listed`."""
-    return rules.listed(told) if NATIVE is None else NATIVE.listed(told)
+def intent_hash(query: str, told: list[Examined], edges: Sequence[tuple[int, int]]) -> str:
+    """See `rules.intent_hash`."""
+    folded = rules.folded(query)
+    found = NotImplemented if NATIVE is None else NATIVE.intent_hash(folded, told, edges)
+    return rules.intent_of(" ".join(folded.split()), told, edges) if found is NotImplemented else found
 
 
 def nodes_json(told: list[Examined], tiers: list[int], original_id: str, origins: list[bytes]) -> bytes:

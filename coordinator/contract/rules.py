@@ -212,14 +212,21 @@ def provenance_hash(name: bytes, arguments: bytes, tier: int, origin: bytes) -> 
     return sha256_hex(PROVENANCE % (arguments, origin, tier, name))
 
 
-def listed(calls: Iterable[tuple[Any, ...]]) -> bytes:
-    """The calls, each its canonical name, its canonical arguments and whatever else, as `intent_hash` takes them."""
-    return b",".join([b"[%b,%b]" % (call[0], call[1]) for call in calls])
+def folded(query: str) -> str:
+    """The query in the form in which two that differ in case or width only are one."""
+    return query.lower() if query.isascii() else unicodedata.normalize("NFKC", query).casefold()
 
 
-def intent_hash(query: str, calls: bytes, edges: Sequence[Sequence[int]]) -> str:
-    """The exact-duplicate key: SHA-256 over normalised query, calls (see `listed`) and edges."""
-    folded = query.lower() if query.isascii() else unicodedata.normalize("NFKC", query).casefold()
-    text = " ".join(folded.split())
+def intent_hash(query: str, calls: Iterable[tuple[Any, ...]], edges: Sequence[Sequence[int]]) -> str:
+    """The exact-duplicate key: SHA-256 over normalised query, calls and edges.
+
+    A call is its canonical name, its canonical arguments and whatever else is known of it.
+    """
+    return intent_of(" ".join(folded(query).split()), calls, edges)
+
+
+def intent_of(text: str, calls: Iterable[tuple[Any, ...]], edges: Sequence[Sequence[int]]) -> str:
+    """See `intent_hash`; of a normalised query."""
+    called = b",".join([b"[%b,%b]" % (call[0], call[1]) for call in calls])
     pairs = b",".join([b"[%d,%d]" % (start, end) for start, end in edges])
-    return sha256_hex(b"[%b,[%b],[%b]]" % (dump_plain(text), calls, pairs))
+    return sha256_hex(b"[%b,[%b],[%b]]" % (dump_plain(text), called, pairs))

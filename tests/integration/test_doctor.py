@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from coordinator.cli.doctor import doctor
-from coordinator.contract import examined
+from coordinator.contract import compiled
 from coordinator.control import socket_path
 from coordinator.engine.worktrees import WorktreeManager
 from coordinator.errors import ExitCode
@@ -60,7 +60,7 @@ Say = Callable[..., tuple[int, list[str]]]
 
 
 def test_without_the_native_module_it_says_so(clone: Repository, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(examined.NO_NATIVE, "1")
+    monkeypatch.setenv(compiled.NO_NATIVE, "1")
     code, lines = say()
     assert code == ExitCode.OK
     assert [line for line in lines if "POLECATS_NO_NATIVE is set" in line]

@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from ... import __file__ as package_file
-from ...contract import examined
+from ...contract import compiled
 from ...paths import Paths
 from ..context import Context
 from .finding import Finding, Verdict
@@ -54,10 +54,10 @@ def _package(paths: Paths) -> Iterator[Finding]:
 
 def _native() -> Finding:
     """The contract's hot path: nothing is wrong without it, but time."""
-    reason = examined.why_not_native()
+    reason = compiled.why_not_native()
     if reason:
         sentence = f"the contract runs in Python, slower, to the same bytes: {reason}"
-    elif examined.is_stale():
+    elif compiled.is_stale():
         sentence = "the contract's compiled part is older than its source"
     else:
         return Finding("ok", "native", "the contract's hot path is compiled")

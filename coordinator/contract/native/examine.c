@@ -14,10 +14,10 @@ static int
 put_integer(Walk *walk, PyObject *value)
 {
     int overflow;
-    char digits[24];
+    char digits[DIGITS];
     const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
     if (overflow || number > walk->by->max_integer || number < -walk->by->max_integer) return ODD;
-    return put(walk, digits, snprintf(digits, sizeof digits, "%lld", number));
+    return put(walk, digits, write_number(digits, number));
 }
 
 /* A float of which Python writes the canonical digits: without exponent, and not a whole number. */
@@ -163,8 +163,8 @@ told(const Walk *walk, PyObject *name, PyObject *canonical, PyObject *written, P
         PyLong_FromLong(walk->level ? walk->level : walk->by->default_level),
         Py_NewRef(written),
     };
-    PyObject *made = PyTuple_New(5);
-    for (int at = 0; at < 5; at++) {
+    PyObject *made = PyTuple_New(SAID);
+    for (int at = 0; at < SAID; at++) {
         if (made != NULL && values[at] != NULL) {
             PyTuple_SET_ITEM(made, at, values[at]);
         } else {
@@ -179,9 +179,10 @@ told(const Walk *walk, PyObject *name, PyObject *canonical, PyObject *written, P
 static int
 examine_arguments(Plans *self, PyObject *tool, PyObject *arguments, PyObject **found)
 {
-    PyObject *name, *counts;
     Walk walk = {.by = self, .data = self->buffer, .room = self->max_bytes, .is_sorted = 1};
-    if (!PyArg_ParseTuple(tool, "SOi", &name, &counts, &walk.level)) return -1;
+    PyObject *name = PyTuple_GET_ITEM(tool, 0), *counts = PyTuple_GET_ITEM(tool, 1);
+    walk.level = (int)PyLong_AsLong(PyTuple_GET_ITEM(tool, 2));
+    if (walk.level == -1 && PyErr_Occurred()) return -1;
     int said = put_canonical(&walk, arguments, self->max_depth - 1);
     if (said) return said;
     PyObject *canonical = PyBytes_FromStringAndSize(walk.data, walk.size), *written = NULL;
@@ -207,8 +208,8 @@ examine(Plans *self, PyObject *call, PyObject **found)
     if (!PyUnicode_CheckExact(name) || !PyDict_CheckExact(arguments)) return ODD;
     PyObject *tool = PyDict_GetItemWithError(self->tools, name);
     if (tool == NULL) return PyErr_Occurred() ? -1 : ODD;
-    if (!PyTuple_Check(tool)) {
-        PyErr_SetString(PyExc_TypeError, "the entry of a tool is a tuple");
+    if (!PyTuple_Check(tool) || PyTuple_GET_SIZE(tool) != 3 || !PyBytes_Check(PyTuple_GET_ITEM(tool, 0))) {
+        PyErr_SetString(PyExc_TypeError, "the entry of a tool is its JSON, whether its amounts count, and its level");
         return -1;
     }
     Py_INCREF(tool); /* tables forget what they hold before they grow too big */

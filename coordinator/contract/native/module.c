@@ -69,7 +69,7 @@ static PyMethodDef methods[] = {
     {"examine", (PyCFunction)plans_examine, METH_O, "What rules and scope say of each call."},
     {"nodes", (PyCFunction)plans_nodes, METH_VARARGS, "The nodes as JSON."},
     {"are_plain", plans_are_plain, METH_VARARGS, "Whether each is a call of that type with ordinary fields."},
-    {"listed", plans_listed, METH_O, "The calls as canonical JSON."},
+    {"intent_hash", (PyCFunction)(void (*)(void))plans_intent, METH_FASTCALL, "The key of exact duplicates."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -92,12 +92,20 @@ fill(PyObject *module)
     return said ? said : PyModule_AddIntConstant(module, "VERSION", VERSION);
 }
 
+static PyMethodDef functions[] = {
+    {"read_calls", (PyCFunction)(void (*)(void))read_calls, METH_FASTCALL, "Recorded calls, if all are plain."},
+    {"read_json", (PyCFunction)(void (*)(void))read_json, METH_FASTCALL,
+     "A text's value, if that is not for another to say."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, fill}, {0, NULL}};
 
 static struct PyModuleDef module = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "_native",
     .m_doc = "A plan in C; see `examined`, which do without it where it is not there.",
+    .m_methods = functions,
     .m_slots = module_slots,
 };
 

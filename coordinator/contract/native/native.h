@@ -13,7 +13,7 @@
 #include <Python.h>
 
 /* Of what passes between the module and `examined`: one that was compiled from other sources is not used. */
-enum { VERSION = 3 };
+enum { VERSION = 4 };
 
 /* What a step says of a value; -1 is an exception. */
 enum { FINE = 0, ODD = 1 };
@@ -23,6 +23,8 @@ enum {
     MOST_AMOUNTS = 16, /* objects of a call in which a name may state an amount */
     NODE_VALUES = 8,   /* between the texts of `node` */
     PROVENANCE_VALUES = 4,
+    DIGITS = 24, /* of a number at most, with its sign */
+    HEX_OF_SHA256 = 64,
 };
 
 typedef struct {
@@ -49,15 +51,24 @@ typedef struct {
     PyObject *stating[MOST_AMOUNTS];
 } Walk;
 
+/* Of what `examine` says of a call. */
+enum { NAME, CANONICAL, VOLUME, SENSITIVITY, WRITTEN, SAID };
+
+Py_ssize_t write_number(char *to, long long number);
 int put(Walk *walk, const char *data, Py_ssize_t size);
+int put_string(Walk *walk, const char *data, Py_ssize_t size);
 int put_text(Walk *walk, PyObject *text);
 int put_name(Walk *walk, const char *name, Py_ssize_t size);
 int is_plain_name(const char *name, Py_ssize_t size);
 
+int is_told(PyObject *said);
+PyObject *sha256_of(const Plans *self, PyObject *bytes);
 PyObject *without_tables(void); /* an exception, for a Plans that was never filled */
 PyObject *plans_examine(Plans *self, PyObject *calls);
 PyObject *plans_are_plain(PyObject *self, PyObject *args);
-PyObject *plans_listed(PyObject *self, PyObject *told);
+PyObject *plans_intent(Plans *self, PyObject *const *args, Py_ssize_t count);
 PyObject *plans_nodes(Plans *self, PyObject *args);
+PyObject *read_json(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *read_calls(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 #endif

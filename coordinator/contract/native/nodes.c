@@ -1,9 +1,8 @@
 /* The nodes of a plan as JSON, and its calls in canonical JSON, put together from what was found of the calls. */
 #include "native.h"
 
-enum { NAME, CANONICAL, VOLUME, SENSITIVITY, WRITTEN }; /* of what was found of a call; see `examine.c` */
-enum { TIER = 2, HASH = 3 };                            /* of the values of a node */
-enum { NODE_NUMBERS = 4, DIGITS = 24, HEX_OF_SHA256 = 64 };
+enum { TIER = 2, HASH = 3 }; /* of the values of a node */
+enum { NODE_NUMBERS = 4 };
 
 typedef struct {
     const char *data;
@@ -25,9 +24,7 @@ ascii_piece(PyObject *text)
 static Piece
 number_piece(char *digits, long number)
 {
-    if (number < 0 || number > 9) return (Piece){digits, snprintf(digits, DIGITS, "%ld", number)};
-    digits[0] = (char)('0' + number);
-    return (Piece){digits, 1};
+    return (Piece){digits, write_number(digits, number)};
 }
 
 /* The bytes that `values` and what stands around them come to. */
@@ -56,6 +53,21 @@ fill(char *to, PyObject *around, const Piece *values, int count)
     return copy(to, bytes_piece(PyTuple_GET_ITEM(around, count)));
 }
 
+/* The hex digits of the SHA-256 of some bytes. */
+PyObject *
+sha256_of(const Plans *self, PyObject *bytes)
+{
+    PyObject *hash = PyObject_CallOneArg(self->sha256, bytes);
+    PyObject *hex = hash == NULL ? NULL : PyObject_CallMethodNoArgs(hash, self->hexdigest);
+    Py_XDECREF(hash);
+    if (hex != NULL &&
+        !(PyUnicode_Check(hex) && PyUnicode_IS_COMPACT_ASCII(hex) && PyUnicode_GET_LENGTH(hex) == HEX_OF_SHA256)) {
+        PyErr_SetString(PyExc_TypeError, "not the digits of a SHA-256");
+        Py_CLEAR(hex);
+    }
+    return hex;
+}
+
 /* Hex SHA-256 of the canonical provenance object. */
 static PyObject *
 provenance_hash(Plans *self, PyObject *said, Piece tier, Piece origin)
@@ -65,16 +77,8 @@ provenance_hash(Plans *self, PyObject *said, Piece tier, Piece origin)
     PyObject *whole = PyBytes_FromStringAndSize(NULL, size_of(self->provenance, values, PROVENANCE_VALUES));
     if (whole == NULL) return NULL;
     fill(PyBytes_AS_STRING(whole), self->provenance, values, PROVENANCE_VALUES);
-    PyObject *hash = PyObject_CallOneArg(self->sha256, whole);
+    PyObject *hex = sha256_of(self, whole);
     Py_DECREF(whole);
-    if (hash == NULL) return NULL;
-    PyObject *hex = PyObject_CallMethodNoArgs(hash, self->hexdigest);
-    Py_DECREF(hash);
-    if (hex != NULL &&
-        !(PyUnicode_Check(hex) && PyUnicode_IS_COMPACT_ASCII(hex) && PyUnicode_GET_LENGTH(hex) == HEX_OF_SHA256)) {
-        PyErr_SetString(PyExc_TypeError, "not the digits of a SHA-256");
-        Py_CLEAR(hex);
-    }
     return hex;
 }
 
@@ -102,10 +106,10 @@ node_values(PyObject *said, PyObject *tier, Piece original_id, Py_ssize_t index,
 }
 
 /* Whether it is what `examine` says of a call. */
-static int
+int
 is_told(PyObject *said)
 {
-    return PyTuple_CheckExact(said) && PyTuple_GET_SIZE(said) == 5 && PyBytes_Check(PyTuple_GET_ITEM(said, NAME)) &&
+    return PyTuple_CheckExact(said) && PyTuple_GET_SIZE(said) == SAID && PyBytes_Check(PyTuple_GET_ITEM(said, NAME)) &&
            PyBytes_Check(PyTuple_GET_ITEM(said, CANONICAL)) && PyBytes_Check(PyTuple_GET_ITEM(said, WRITTEN));
 }
 
@@ -176,38 +180,5 @@ plans_nodes(Plans *self, PyObject *args)
     else if (fine)
         PyErr_SetString(PyExc_ValueError, "lists of different lengths, or an original_id that is not ASCII");
     for (int at = 0; at < 3; at++) Py_XDECREF(own[at]);
-    return made;
-}
-
-/* listed(told) -> the calls as canonical JSON: [name,arguments],[name,arguments]... */
-PyObject *
-plans_listed(PyObject *Py_UNUSED(self), PyObject *told)
-{
-    if (!PyList_Check(told)) {
-        PyErr_SetString(PyExc_TypeError, "not a list");
-        return NULL;
-    }
-    Py_ssize_t size = 0;
-    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(told); at++) {
-        PyObject *said = PyList_GET_ITEM(told, at);
-        if (!is_told(said)) {
-            PyErr_SetString(PyExc_TypeError, "not what `examine` says");
-            return NULL;
-        }
-        size +=
-            PyBytes_GET_SIZE(PyTuple_GET_ITEM(said, NAME)) + PyBytes_GET_SIZE(PyTuple_GET_ITEM(said, CANONICAL)) + 4;
-    }
-    PyObject *made = PyBytes_FromStringAndSize(NULL, size ? size - 1 : 0);
-    if (made == NULL) return NULL;
-    char *to = PyBytes_AS_STRING(made);
-    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(told); at++) {
-        PyObject *said = PyList_GET_ITEM(told, at);
-        if (at) *to++ = ',';
-        *to++ = '[';
-        to = copy(to, bytes_piece(PyTuple_GET_ITEM(said, NAME)));
-        *to++ = ',';
-        to = copy(to, bytes_piece(PyTuple_GET_ITEM(said, CANONICAL)));
-        *to++ = ']';
-    }
     return made;
 }

@@ -76,6 +76,19 @@ is_suspicious(const unsigned char *text, Py_ssize_t size, unsigned char found)
     return is_sql(text, size);
 }
 
+Py_ssize_t
+write_number(char *to, long long number)
+{
+    char digits[DIGITS];
+    Py_ssize_t count = 0, size = 0;
+    unsigned long long left = number < 0 ? -(unsigned long long)number : (unsigned long long)number;
+    do digits[count++] = (char)('0' + left % 10);
+    while (left /= 10);
+    if (number < 0) to[size++] = '-';
+    while (count) to[size++] = digits[--count];
+    return size;
+}
+
 int
 put(Walk *walk, const char *data, Py_ssize_t size)
 {
@@ -104,6 +117,22 @@ put_escaped(Walk *walk, const char *text, Py_ssize_t size)
     return put(walk, text + from, size - from);
 }
 
+static unsigned char
+classes_of(const char *data, Py_ssize_t size)
+{
+    unsigned char found = 0;
+    for (Py_ssize_t at = 0; at < size; at++) found |= CLASS[(unsigned char)data[at]];
+    return found;
+}
+
+static int
+put_quoted(Walk *walk, const char *data, Py_ssize_t size, unsigned char found)
+{
+    if (put(walk, "\"", 1)) return ODD;
+    if (found & ESCAPED ? put_escaped(walk, data, size) : put(walk, data, size)) return ODD;
+    return put(walk, "\"", 1);
+}
+
 int
 put_text(Walk *walk, PyObject *text)
 {
@@ -114,20 +143,22 @@ put_text(Walk *walk, PyObject *text)
         PyErr_Clear(); /* half of a surrogate pair */
         return ODD;
     }
-    unsigned char found = 0;
-    for (Py_ssize_t at = 0; at < size; at++) found |= CLASS[(unsigned char)data[at]];
-    if (is_suspicious((const unsigned char *)data, size, found) || put(walk, "\"", 1)) return ODD;
-    if (found & ESCAPED ? put_escaped(walk, data, size) : put(walk, data, size)) return ODD;
-    return put(walk, "\"", 1);
+    const unsigned char found = classes_of(data, size);
+    return is_suspicious((const unsigned char *)data, size, found) ? ODD : put_quoted(walk, data, size, found);
+}
+
+/* A text of which the scope wants to know nothing. */
+int
+put_string(Walk *walk, const char *data, Py_ssize_t size)
+{
+    return put_quoted(walk, data, size, classes_of(data, size));
 }
 
 /* A name that is its own JSON, and ASCII: so the order of names is the order of their bytes. */
 int
 is_plain_name(const char *name, Py_ssize_t size)
 {
-    unsigned char found = 0;
-    for (Py_ssize_t at = 0; at < size; at++) found |= CLASS[(unsigned char)name[at]];
-    return !(found & ESCAPED);
+    return !(classes_of(name, size) & ESCAPED);
 }
 
 int

@@ -15,7 +15,7 @@ import orjson
 
 from .. import patch, rules
 from ..canonical import canonical
-from ..examined import examine, listed, node_ids, nodes_json, plan_json
+from ..examined import examine, intent_hash, node_ids, nodes_json, plan_json
 from ..mutation import DELTA_PER_SEVERITY, TERMS, Split
 from ..sample import Reject
 from ..schema import SCHEMA_VERSION
@@ -171,7 +171,7 @@ def derive(
         "num_tools": len(calls),
         "has_tool_calls": rules.has_tool_calls([name for name, _, _ in calls]),
         "edge_kind": metadata["edge_kind"],
-        "intent_hash": rules.intent_hash(query, listed(told), edges),
+        "intent_hash": intent_hash(query, told, edges),
     }
     out |= {key: metadata[key] for key in _CARRIED if metadata.get(key) is not None}
     if stated:

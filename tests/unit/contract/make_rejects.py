@@ -14,7 +14,7 @@ from typing import Any
 from coordinator.contract import Call, Sample
 from coordinator.contract.build import Identity, Line, build
 from coordinator.contract.canonical import canonical
-from coordinator.contract.rules import intent_hash, listed, origin_json, provenance_hash
+from coordinator.contract.rules import intent_hash, origin_json, provenance_hash
 from coordinator.contract.scope import derive
 
 Record = dict[str, Any]
@@ -53,7 +53,7 @@ def seal(record: Record) -> Record:
         node["provenance_hash"] = provenance_hash(*parts[-1], node["provenance_tier"], origin)
     index = {node["node_id"]: position for position, node in enumerate(plan["nodes"])}
     pairs = [(index[start], index[end]) for start, end in plan["edges"]]
-    metadata["intent_hash"] = intent_hash(metadata["query"], listed(parts), pairs)
+    metadata["intent_hash"] = intent_hash(metadata["query"], parts, pairs)
     return record
 
 

@@ -7,14 +7,13 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordinator.contract import Call, Reject, Sample, Skip, examined, rules
+from coordinator.contract import Call, Reject, Sample, Skip, compiled, examined, rules
 from coordinator.contract.build import Identity, Line, build
 from tests.unit.contract.test_build import ARGUMENTS, WORDS
 from tests.unit.contract.test_build import CALLS as CALLS_OF_ANY
@@ -22,6 +21,8 @@ from tests.unit.contract.test_build import CALLS as CALLS_OF_ANY
 NATIVE: Any = examined.NATIVE
 WHO = Identity("example/giveaways", "giveaways", "function_calling", unique_ids=True)
 CALLS = st.lists(st.builds(Call, WORDS, ARGUMENTS, st.integers(1, 3)), min_size=1, max_size=6)
+COUNTS = st.integers(0, 70)
+TOLD = st.tuples(st.binary(max_size=9), st.binary(max_size=99), st.just(1), st.just(2), st.just(b"{}"))
 needs_native = pytest.mark.skipif(
     NATIVE is None, reason="the native module is not there: no C compiler at installation"
 )
@@ -104,14 +105,34 @@ def test_plain_calls_are_told_alike(calls: list[Any]) -> None:
         assert examined.are_plain(calls, Call) == fast
 
 
+QUERIES = st.text(max_size=30) | st.text(st.sampled_from('ab Ç\t\n\x1c\x85\u2028\u3000"\\ \0ﬁ'), max_size=30)
+
+
 @needs_native
-def test_calls_are_listed_alike() -> None:
-    told = examined.examine([Call("list_users", {"limit": 3}), Call("x", {})])
-    for some in (told, told[:1], []):
-        assert NATIVE.listed(some) == rules.listed(some)
-    for wrong in (None, [1], [()], (told[0],)):
+@given(QUERIES, st.lists(TOLD, max_size=3), st.lists(st.tuples(COUNTS, COUNTS), max_size=3))
+def test_duplicates_are_known_alike(query: str, told: list[Any], edges: list[tuple[int, int]]) -> None:
+    for ends in (edges, tuple(edges), [list(edge) for edge in edges]):
+        assert examined.intent_hash(query, told, ends) == rules.intent_hash(query, told, edges)  # type: ignore[arg-type]
+
+
+@needs_native
+def test_a_text_that_is_in_order_is_hashed_in_c() -> None:
+    told = examined.examine([Call("list_users", {"limit": 3})])
+    for text in ("", "a", "a b c", "ü b 😀", 'say "no\\"'):
+        assert NATIVE.intent_hash(text, told, [(0, 1)]) == rules.intent_of(text, told, [(0, 1)])
+    for text in (" ", "a ", " a", "a  b", "a\tb", "a\u3000b", "\ud800"):
+        assert NATIVE.intent_hash(text, told, []) is NotImplemented
+    assert NATIVE.intent_hash("a", told, [(0, 2**70)]) is NotImplemented
+    for wrong in (
+        ("a", told),
+        ("a", (told[0],), []),
+        ("a", [1], []),
+        ("a", [()], []),
+        (b"a", told, []),
+        ("a", told, 1),
+    ):
         with pytest.raises(TypeError):
-            NATIVE.listed(wrong)
+            NATIVE.intent_hash(*wrong)
 
 
 @needs_native
@@ -201,26 +222,6 @@ def test_nothing_is_kept_of_calls() -> None:
     assert [sys.getrefcount(value) for value in (*calls[0].arguments.values(), calls, *told[0])] == counts
 
 
-@needs_native
-def test_one_compiled_from_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert examined.why_not_native() == ""
-    monkeypatch.setattr("coordinator.contract._native.VERSION", 0)
-    assert "other sources" in examined.why_not_native()
-
-
-@needs_native
-def test_one_older_than_its_source_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    compiled, source = tmp_path / "_native.so", tmp_path / "native" / "text.c"
-    source.parent.mkdir()
-    for path, time in ((compiled, 2_000), (source, 1_000)):
-        path.touch()
-        os.utime(path, (time, time))
-    monkeypatch.setattr("coordinator.contract._native.__file__", str(compiled))
-    assert not examined.is_stale()
-    os.utime(source, (3_000, 3_000))
-    assert examined.is_stale()
-
-
 def test_python_alone_does_it_too() -> None:
     code = (
         "from coordinator.contract import Call, Sample, examined\n"
@@ -229,7 +230,7 @@ def test_python_alone_does_it_too() -> None:
         "sample = Sample('Who?', [Call('list_users', {'limit': 5, 'by': 'name'})])\n"
         "print(build(sample, Identity('a/b', 'c', 'function_calling'), 'train-0').data.decode())"
     )
-    environment = os.environ | {examined.NO_NATIVE: "1"}
+    environment = os.environ | {compiled.NO_NATIVE: "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     made = build(
         Sample("Who?", [Call("list_users", {"limit": 5, "by": "name"})]),
