@@ -24,7 +24,7 @@ from ..errors import ExitCode, PolecatsError
 from ..paths import TIER_OF, Paths
 from ..publish.quarantine import rejected_rows
 from ..redaction import redacted
-from ..worker import corrupting, discovery
+from ..worker import discovery, parents
 from ..worker.corrupting import converter_of
 from ..worker.failures import failure_of
 from ..worker.pipeline import TransformBug
@@ -226,7 +226,7 @@ def _outcomes(context: Context, name: Name, look: _Look) -> Iterator[tuple[str, 
 def _resolved(context: Context, track: str, found: discovery.Found, source: SourceSpec) -> tuple[HubSource, Resolved]:
     tracks = context.checkout(track)
     if found.corrupts or source.kind == "tier1":
-        return corrupting.resolve(source, tracks, track, found.corrupts)
+        return parents.resolve(source, tracks, track, found.corrupts)
     declared = found.loader.source
     root = HubRoot() if source.kind == "hub" else FolderRoot(source.root_folder(tracks, track))
     return declared, root.resolve(declared)

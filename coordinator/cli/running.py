@@ -30,11 +30,9 @@ from ..publish.merge import Merged
 from ..publish.place import check_place
 from ..worker.spec import WorkerSpec
 from .context import Context, LastRun
-from .merging import tier_order
 from .placing import already_running, engine_of, executor_of, make_way, runner_of, worktrees
 from .publishing import Order, ended_by_a_person, inputs_of, publish, say, tell
 from .room import check_room, tight
-from .tiers import publish_tier
 
 Result = TypeVar("Result")
 JOURNAL_EVERY = 2.0
@@ -108,9 +106,11 @@ class Ending:
             merge = partial(publish, self._context, _with_quotas(order, quotas), plan.loaders)
             self.merged = self._in_its_place(merge)
         else:
-            self.gated = self._in_its_place(
-                partial(publish_tier, self._context, tier_order(plan.tier, order, plan.target))
-            )
+            from .merging import tier_order
+            from .tiers import publish_tier
+
+            tier = tier_order(plan.tier, order, plan.target)
+            self.gated = self._in_its_place(partial(publish_tier, self._context, tier))
 
     def _in_its_place(self, merge: Callable[[], Result]) -> Result:
         """An engine that lives on must not grow with each merge."""

@@ -15,8 +15,8 @@ from . import rules
 from .canonical import canonical
 from .examined import are_plain, examine, intent_hash, node_ids, nodes_json, plan_json
 from .plans import MAX_NODES, MAX_STRING
-from .sample import Call, Category, EdgeKind, Label, Reject, Sample, Skip
-from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID, SCHEMA_VERSION
+from .sample import SCHEMA_VERSION, Call, Category, EdgeKind, Label, Reject, Sample, Skip
+from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID
 from .violations import check_schema, shown_key
 
 _ORIGINAL_ID = re.compile(ORIGINAL_ID)

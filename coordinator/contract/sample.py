@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+SCHEMA_VERSION = "1.0"
 EdgeKind = Literal["none", "sequence", "dataflow"]
 Label = Literal["benign", "adversarial", "boundary"]
 Category = Literal[

@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from .mutation import Key16, Kind, Mutation, PairId, Split, ViolationLabel
 from .plans import MAX_NODES
-from .sample import Category, EdgeKind, Label
+from .sample import SCHEMA_VERSION, Category, EdgeKind, Label
 
-SCHEMA_VERSION = "1.0"
 ORIGINAL_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 LANGUAGE = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
 

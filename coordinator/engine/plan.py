@@ -10,8 +10,8 @@ from pathlib import Path
 from ..config import Config, did_you_mean, ordered_loaders
 from ..errors import PolecatsError
 from ..paths import ROMAN, TIER_OF, Paths
-from ..worker.corrupting import parents_of
 from ..worker.failures import SourceError
+from ..worker.parents import parents_of
 from ..worker.spec import LoaderSpec, SourceSpec, WorkerSpec
 
 Name = tuple[str, str]

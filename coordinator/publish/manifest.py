@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 
-from ..contract.scope import LEXICON_VERSION
 from ..errors import ExitCode, PolecatsError
 from ..paths import manifest_path
 from ..worker.fingerprint import contract_version
@@ -27,6 +26,8 @@ def build(
     merged: Merged, output: Path, tier: str, source: Mapping[str, str], checkouts: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The manifest's content. `source` is the run's {kind, key}; `checkouts` maps a track to its git state."""
+    from ..contract.scope import LEXICON_VERSION  # reads the lexicon, which others here do without
+
     return {
         "format": FORMAT,
         "file": output.name,

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ..contract.audit import Auditor
 from ..disk import FULL, DiskError, free_bytes
 from ..errors import ExitCode, PolecatsError
 from ..worker.fingerprint import contract_version
@@ -200,6 +199,8 @@ def _check_again(item: Input, part: PartFile, lines: list[bytes], kept: Sequence
 
     Each by itself: what stands twice was told apart by the selection already.
     """
+    from ..contract.audit import Auditor  # with all of the contract, which other merges do without
+
     for position in kept:
         broken = Auditor().audit(lines[position].removesuffix(b"\n"))
         if broken:

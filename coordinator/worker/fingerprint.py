@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..contract.schema import SCHEMA_VERSION
+from ..contract.sample import SCHEMA_VERSION
 from .streams.base import Resolved
 
 _CONTRACT = Path(__file__).parent.parent / "contract"

@@ -28,7 +28,7 @@ from ..events import (
     LoaderWaiting,
     LoaderWarned,
 )
-from . import corrupting, discovery, parts
+from . import discovery, parents, parts
 from .corrupting import converter_of, tier_version
 from .failures import REMEDIES, failure_of
 from .fingerprint import Fingerprint, code_of, fingerprint
@@ -185,7 +185,7 @@ class LoaderRun:
         if not found.declared:
             return foreign_source(found.loader, self.name), Resolved("none", [], {})
         if found.corrupts or self.spec.source.kind == "tier1":
-            return corrupting.resolve(self.spec.source, self.tracks, self.spec.track, found.corrupts)
+            return parents.resolve(self.spec.source, self.tracks, self.spec.track, found.corrupts)
         folder = self.spec.source.root_folder(self.tracks, self.spec.track)
         root: Root = HubRoot() if self.spec.source.over_hub else FolderRoot(folder)
         return found.loader.source, root.resolve(found.loader.source)

@@ -17,8 +17,7 @@ from .. import patch, rules
 from ..canonical import canonical
 from ..examined import examine, intent_hash, node_ids, nodes_json, plan_json
 from ..mutation import DELTA_PER_SEVERITY, TERMS, Split
-from ..sample import Reject
-from ..schema import SCHEMA_VERSION
+from ..sample import SCHEMA_VERSION, Reject
 from ..violations import check_schema
 from ..walk import Examined, Planned
 from .corrupter import Corrupter, Variant

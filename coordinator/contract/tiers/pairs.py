@@ -9,8 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from ..mutation import DELTA_PER_SEVERITY, Pair
-from ..sample import Reject
-from ..schema import SCHEMA_VERSION
+from ..sample import SCHEMA_VERSION, Reject
 from ..violations import Violation, first_violation, violations
 
 _VALIDATE = Pair.__pydantic_validator__.validate_python

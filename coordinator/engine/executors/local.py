@@ -14,11 +14,9 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import multiprocess
-from multiprocess import resource_tracker
 
 from ...worker.memory import oom_kills
 from ...worker.process import HOLD, STOP, USE, enter
@@ -68,10 +66,15 @@ class LocalExecutor:
     """Starts one process a worker. `modules`: what workers will need, imported once for all of them."""
 
     def __init__(self, modules: Sequence[str] = ()) -> None:
-        self._context: Any = multiprocess.get_context("spawn")
         self._modules = modules
         self._forks = available()
         self._server: ForkServer | None = None
+
+    @cached_property
+    def _context(self) -> Any:
+        import multiprocess
+
+        return multiprocess.get_context("spawn")
 
     def ready(self) -> bool:
         """See `Executor.ready`. The first call starts the server, as does one after it was lost."""
@@ -79,6 +82,7 @@ class LocalExecutor:
             return True
         if self._server is None or self._server.lost:
             self._server = self._new_server()
+            _ = self._context  # imported while the server imports
         if self._server is not None and (not self._server.settled() or self._server.lost):
             return False
         self._forks = self._server is not None and self._server.ready
@@ -112,6 +116,8 @@ class LocalExecutor:
                 return self._server.fork(order, [pipe.fileno() for pipe in pipes])
             except Unforkable:
                 self._forks = False
+        from multiprocess import resource_tracker
+
         resource_tracker.ensure_running()  # else the first worker starts it, and that lets interrupts through
         text = json.dumps({**order, "parent": os.getpid()})
         process = self._context.Process(target=enter, args=(text, *pipes))

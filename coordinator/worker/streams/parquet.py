@@ -8,7 +8,9 @@ hang the process in Arrow's thread pool.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -26,6 +28,18 @@ from .telling import telling
 BATCH_ROWS = 256
 NO_CACHE = "hf://nowhere"
 """A cache on a server is never looked at; one on the disk would be made, locked and not used."""
+
+
+@contextmanager
+def _without_scipy() -> Iterator[None]:
+    """Hides it: `datasets` asks whether a builder reads by `scipy.io`, importing it, a tenth of a second a worker."""
+    hidden = {} if "scipy" in sys.modules else {"scipy": None}
+    sys.modules.update(hidden)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 class ParquetStream:
@@ -83,15 +97,16 @@ class ParquetStream:
         if "::" in file.url:
             sentence = f"{self._place(index)}: `datasets` cannot read a file with :: in its name"
             raise SourceError("not_found", sentence, "Rename the file, or leave it out of the loader's HubSource.")
-        builder = Parquet(
-            cache_dir=NO_CACHE,
-            data_files=DataFilesDict({"train": DataFilesList([file.url], [(file.url,)])}),
-            columns=self._columns(index),
-            # by the file's own types: what else it says of its columns names code of `datasets`, and may be anything
-            features=Features.from_arrow_schema(footer.schema.to_arrow_schema().remove_metadata()),
-            # a row group at once, as by default, which fails for one without rows
-            batch_size=max(footer.row_group(group).num_rows for group in range(footer.num_row_groups)),
-        )
+        with _without_scipy():
+            builder = Parquet(
+                cache_dir=NO_CACHE,
+                data_files=DataFilesDict({"train": DataFilesList([file.url], [(file.url,)])}),
+                columns=self._columns(index),
+                # by the file's own types: what else it says of its columns names code of `datasets`, and may be any
+                features=Features.from_arrow_schema(footer.schema.to_arrow_schema().remove_metadata()),
+                # a row group at once, as by default, which fails for one without rows
+                batch_size=max(footer.row_group(group).num_rows for group in range(footer.num_row_groups)),
+            )
         with telling(self._place(index)):
             # The state is kept by the object that is iterated, so the format is part of it.
             return builder.as_streaming_dataset("train").reshard().with_format("arrow")
