@@ -48,19 +48,19 @@ def apply(document: Any, edits: Iterable[Edit]) -> Any:
     own: Own = {}
     root = [document]  # so that the document itself is a part of something
     for edit in edits:
-        at: Any = _part(root, 0, edit, own)
         *way, last = steps(edit["path"])
+        at: Any = root[0] if id(root[0]) in own else _owned(root, 0, edit, own)
         for step in way:
-            at = _part(at, _place(at, step, edit), edit, own)
+            place = step if type(at) is dict and step in at else _place(at, step, edit)
+            part = at[place]
+            at = part if id(part) in own else _owned(at, place, edit, own)
         _edit(at, last, edit)
     return root[0]
 
 
-def _part(value: Any, place: Any, edit: Edit, own: Own) -> Any:
+def _owned(value: Any, place: Any, edit: Edit, own: Own) -> Any:
     """The part of an own value at a place, made its own."""
     part = value[place]
-    if id(part) in own:
-        return part
     if type(part) is not dict and type(part) is not list:
         raise ValueError(f"{edit['path'][:80]!r} runs through a value that has no parts")
     part = value[place] = part.copy()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -71,7 +72,7 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
             "variant": "mutant" if variant.is_mutant else "control",
             "split": family.split,
             "mutation": _mutation(corrupter, variant, seed, names, number, pair),
-            "violation_labels": labels(corrupter.term, variant.severity, variant.explanation),
+            "violation_labels": _labels_json(corrupter.term, variant.severity, variant.explanation),
         }
         child = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp, known)
         if not is_sound(variant, corrupter, len(child.calls), child.metadata):
@@ -105,6 +106,12 @@ def _mutation(
         twin = pair if variant.positive is None else variant.positive
         mutation |= {"limit": variant.limit, "twin": names[twin]}
     return mutation
+
+
+@lru_cache(256)
+def _labels_json(term: str, severity: float, explanation: str) -> orjson.Fragment:
+    """The labels' JSON; all benign rows of a term have the same."""
+    return orjson.Fragment(orjson.dumps(labels(term, severity, explanation)))
 
 
 def labels(term: str, severity: float, explanation: str) -> list[dict[str, Any]]:
@@ -148,12 +155,9 @@ def derive(
     except ValueError as error:
         raise Reject("E16", str(error), "metadata.mutation.edits") from None
     metadata, plan = edited["metadata"], edited["execution_plan"]
-    nodes = plan["nodes"]
-    index = {node["node_id"]: at for at, node in enumerate(nodes)}
+    index, calls, told = _looked_at(parent, plan["nodes"], {} if known is None else known)
     query, source = metadata["query"], metadata["source"]
     default = rules.origin_json(source, original_id, query)
-    calls = [_call(node, at) for at, node in enumerate(nodes)]
-    told = [_examined(parent, call, {} if known is None else known) for call in calls]
     origins = [default] * len(calls)
     stated = {_place(index, name): origin for name, origin in (metadata.get("provenance") or {}).items()}
     for at, origin in stated.items():
@@ -191,6 +195,30 @@ def derive(
         raise Reject("E11", f"cannot be written as JSON: {error}") from None
 
 
+def _looked_at(
+    parent: Parent, nodes: Sequence[Mapping[str, Any]], known: Known
+) -> tuple[dict[str, int], list[Planned], list[Examined]]:
+    """Of edited nodes: where each stands, its call, and what rules and scope say of that.
+
+    Most are the parent's, which was looked at already: a loop without calls, as it is the most frequent one of all.
+    """
+    index: dict[str, int] = {}
+    calls: list[Planned] = []
+    told: list[Examined] = []
+    parents = parent.examined
+    for at, node in enumerate(nodes):
+        index[node["node_id"]] = at
+        name, arguments, tier = node["tool_name"], node["arguments"], node["provenance_tier"]
+        if type(tier) is not int or not 1 <= tier <= 3:
+            field = f"execution_plan.nodes[{at}].provenance_tier"
+            raise Reject("E05", "a provenance tier other than 1, 2 and 3", field)
+        call = name, arguments, tier
+        found = parents.get(id(arguments))
+        calls.append(call)
+        told.append(found[1] if found is not None and found[0] == name else _examined(call, known))
+    return index, calls, told
+
+
 def _place(index: Mapping[str, int], node_id: str) -> int:
     try:
         return index[node_id]
@@ -198,23 +226,13 @@ def _place(index: Mapping[str, int], node_id: str) -> int:
         raise Reject("E16", f"{node_id[:80]!r} is no node of the edited plan", "metadata.mutation.edits") from None
 
 
-def _call(node: Mapping[str, Any], at: int) -> Planned:
-    """The call of an edited node. Raises `Reject` E05 for a provenance tier that is none."""
-    tier = node["provenance_tier"]
-    if type(tier) is not int or not 1 <= tier <= 3:
-        raise Reject("E05", "a provenance tier other than 1, 2 and 3", f"execution_plan.nodes[{at}].provenance_tier")
-    return node["tool_name"], node["arguments"], tier
-
-
-def _examined(parent: Parent, call: Planned, known: Known) -> Examined:
-    """What rules and scope say of a call: of the parent's, of another row's of the block, or found now."""
+def _examined(call: Planned, known: Known) -> Examined:
+    """What rules and scope say of a call that is not the parent's: another row's of the block, or found now."""
     name, arguments, _ = call
-    tool, said = parent.examined.get(id(arguments), ("", _NOTHING))
+    _, tool, said = known.get(id(arguments), (None, "", _NOTHING))
     if tool != name:
-        _, tool, said = known.get(id(arguments), (None, "", _NOTHING))
-        if tool != name:
-            said = examine([call])[0]
-            known[id(arguments)] = arguments, name, said
+        said = examine([call])[0]
+        known[id(arguments)] = arguments, name, said
     return said
 
 

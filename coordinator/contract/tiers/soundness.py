@@ -22,7 +22,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _POINTER = re.compile(r"(/([^~/\n]|~[01])*)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_SEVERE = {"II": 1.0, "III": MAX_BOUNDARY_SEVERITY}
-_PUTS = frozenset({"op", "path", "value"})
+_PUTS = ("op", "path", "value")
+_OPERATIONS = ("add", "replace")
 
 
 def is_sound(variant: Variant, corrupter: Corrupter, nodes: int, metadata: Mapping[str, Any]) -> bool:
@@ -34,7 +35,7 @@ def is_sound(variant: Variant, corrupter: Corrupter, nodes: int, metadata: Mappi
         and len(variant.targets) <= MAX_NODES
         and _are_within(variant.targets, 0, nodes - 1)
         and len(variant.edits) <= MAX_EDITS
-        and all(map(_is_edit, variant.edits))
+        and _are_edits(variant.edits)
         and _are_texts(metadata)
         and all(map(_is_origin, metadata.get("provenance", {}).values()))
     )
@@ -61,8 +62,14 @@ def _is_labelled(variant: Variant, tier: str) -> bool:
     )
 
 
-def _is_edit(edit: Mapping[str, Any]) -> bool:
-    return edit.keys() == _PUTS and edit["op"] in ("add", "replace") and _is_place(edit["path"])
+def _are_edits(edits: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all put a value at a legal place: a loop, as above."""
+    for edit in edits:
+        if len(edit) != len(_PUTS) or "value" not in edit or edit.get("op") not in _OPERATIONS:
+            return False
+        if type(edit.get("path")) is not str or not _is_place(edit["path"]):
+            return False
+    return True
 
 
 def _are_texts(metadata: Mapping[str, Any]) -> bool:
