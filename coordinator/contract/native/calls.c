@@ -3,15 +3,6 @@
 
 enum { FUNCTION_KEY, NAME_KEY, ARGUMENTS_KEY, KEYS };
 
-/* What a call is wrapped in a dictionary by, or the call itself. Borrowed; NULL with an exception. */
-static PyObject *
-unwrapped(PyObject *value, PyObject *wrap)
-{
-    PyObject *inner = PyDict_GetItemWithError(value, wrap);
-    if (inner == NULL) return PyErr_Occurred() ? NULL : value;
-    return PyDict_CheckExact(inner) ? inner : value;
-}
-
 static int
 is_trimmed(PyObject *text)
 {
@@ -20,19 +11,41 @@ is_trimmed(PyObject *text)
            !Py_UNICODE_ISSPACE(PyUnicode_READ_CHAR(text, size - 1));
 }
 
-/* One recorded call as a `kind`; NULL without an exception for one that is written in another way. */
+/* What stands under a name, held: looking up another may run code of keys that are no plain text. NULL with or without
+ * an exception. */
+static PyObject *
+held(PyObject *object, PyObject *names, int name)
+{
+    PyObject *value = PyDict_GetItemWithError(object, PyTuple_GET_ITEM(names, name));
+    Py_XINCREF(value);
+    return value;
+}
+
+/* A call of an exact name and arguments as a `kind`; NULL without an exception for one that is written otherwise. */
+static PyObject *
+bare_call(PyObject *call, PyTypeObject *kind, PyObject *names)
+{
+    PyObject *name = held(call, names, NAME_KEY), *made = NULL;
+    PyObject *arguments = name == NULL ? NULL : held(call, names, ARGUMENTS_KEY);
+    if (arguments != NULL && PyUnicode_CheckExact(name) && is_trimmed(name) && PyDict_CheckExact(arguments)) {
+        PyObject *fields = Py_BuildValue("((OOi))", name, arguments, 1);
+        made = fields == NULL ? NULL : PyTuple_Type.tp_new(kind, fields, NULL);
+        Py_XDECREF(fields);
+    }
+    Py_XDECREF(name);
+    Py_XDECREF(arguments);
+    return made;
+}
+
+/* See `bare_call`; of a call that may be wrapped in another dictionary. */
 static PyObject *
 read_call(PyObject *value, PyTypeObject *kind, PyObject *names)
 {
-    if (!PyDict_CheckExact(value) || (value = unwrapped(value, PyTuple_GET_ITEM(names, FUNCTION_KEY))) == NULL)
-        return NULL;
-    PyObject *name = PyDict_GetItemWithError(value, PyTuple_GET_ITEM(names, NAME_KEY));
-    if (name == NULL || !PyUnicode_CheckExact(name) || !is_trimmed(name)) return NULL;
-    PyObject *arguments = PyDict_GetItemWithError(value, PyTuple_GET_ITEM(names, ARGUMENTS_KEY));
-    if (arguments == NULL || !PyDict_CheckExact(arguments)) return NULL;
-    PyObject *fields = Py_BuildValue("((OOi))", name, arguments, 1);
-    PyObject *made = fields == NULL ? NULL : PyTuple_Type.tp_new(kind, fields, NULL);
-    Py_XDECREF(fields);
+    if (!PyDict_CheckExact(value)) return NULL;
+    PyObject *inner = held(value, names, FUNCTION_KEY);
+    if (inner == NULL && PyErr_Occurred()) return NULL;
+    PyObject *made = bare_call(inner != NULL && PyDict_CheckExact(inner) ? inner : value, kind, names);
+    Py_XDECREF(inner);
     return made;
 }
 
@@ -49,16 +62,18 @@ read_calls(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "read_calls takes a list, a kind of tuple and three names");
         return NULL;
     }
-    const Py_ssize_t size = PyList_GET_SIZE(args[0]);
-    PyObject *made = PyList_New(size);
-    for (Py_ssize_t at = 0; made != NULL && at < size; at++) {
-        PyObject *call = read_call(PyList_GET_ITEM(args[0], at), (PyTypeObject *)args[1], args[2]);
-        if (call != NULL) {
-            PyList_SET_ITEM(made, at, call);
-            continue;
-        }
-        Py_CLEAR(made);
-        if (!PyErr_Occurred()) Py_RETURN_NOTIMPLEMENTED;
+    PyObject *values = PyList_AsTuple(args[0]);
+    if (values == NULL) return NULL;
+    const Py_ssize_t size = PyTuple_GET_SIZE(values);
+    PyObject *all = PyList_New(size);
+    for (Py_ssize_t at = 0; all != NULL && at < size; at++) {
+        PyObject *call = read_call(PyTuple_GET_ITEM(values, at), (PyTypeObject *)args[1], args[2]);
+        if (call == NULL)
+            Py_CLEAR(all);
+        else
+            PyList_SET_ITEM(all, at, call);
     }
-    return made;
+    Py_DECREF(values);
+    if (all == NULL && !PyErr_Occurred()) Py_RETURN_NOTIMPLEMENTED;
+    return all;
 }

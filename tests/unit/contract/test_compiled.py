@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,44 @@ def test_recorded_calls_are_read_alike(recorded: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "MODULE", None)
         assert read() == fast
+
+
+@needs_native
+def test_keys_that_run_code_take_nothing_away() -> None:
+    recorded: list[Any] = []
+
+    class Key(str):
+        def __hash__(self) -> int:
+            return hash("arguments")
+
+        def __eq__(self, other: object) -> bool:
+            for value in recorded[:]:
+                value.clear()
+            recorded.clear()
+            return False
+
+    for _ in range(100):
+        call = {"name": f"look {id(recorded)}", Key("a"): 1, "arguments": {"at": [id(recorded)]}}
+        recorded += [call, call]
+        with suppress(RuntimeError):  # a dictionary that changes while it is looked at
+            assert compiled.MODULE.read_calls(recorded, Call, ("function", "name", "arguments")) is NotImplemented
+        assert not recorded
+
+
+@needs_native
+def test_reading_holds_on_to_nothing() -> None:
+    arguments, name = {"at": [1]}, "look up"
+    recorded: list[Any] = [{"function": {"name": name, "arguments": arguments}}, {"name": name, "arguments": arguments}]
+    text = json.dumps(recorded) + " " * 100
+    held = (arguments, name, recorded, recorded[0], text)
+    counts = [sys.getrefcount(value) for value in held]
+    for _ in range(1_000):
+        assert len(calls(recorded)) == 2
+        assert calls([*recorded, {"name": name, "arguments": "{}"}])
+        reading.strict_json(text)
+        with suppress(Reject):
+            calls([*recorded, {"name": 1}])
+    assert [sys.getrefcount(value) for value in held] == counts
 
 
 @needs_native

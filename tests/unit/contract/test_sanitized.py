@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-LAWS = ("test_walk.py", "test_examined.py", "test_build.py", "test_hostile.py", "test_audit.py")
+LAWS = (
+    *("test_compiled.py", "test_reading.py", "test_walk.py", "test_examined.py", "test_build.py", "test_hostile.py"),
+    "test_audit.py",
+)
 
 
 def _runtime(name: str) -> str:
@@ -43,7 +46,7 @@ def test_the_laws_hold_under_sanitizers(tmp_path: Path) -> None:
     }
     laws = [str(tmp_path / "tests" / "unit" / "contract" / name) for name in LAWS]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *laws],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "not and_soon", *laws],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
