@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple, get_args
 
@@ -123,9 +124,14 @@ def _is_sound(sample: Sample, record: dict[str, Any]) -> bool:
         and record["category"] in _CATEGORIES
         and sample.edge_kind in _EDGE_KINDS
         and bool(sample.query)
-        and (sample.language is None or _LANGUAGE.fullmatch(sample.language) is not None)
+        and (sample.language is None or _is_language(sample.language))
         and METADATA_FIELDS.isdisjoint(sample.extras)
     )
+
+
+@lru_cache(1_024)
+def _is_language(code: str) -> bool:
+    return _LANGUAGE.fullmatch(code) is not None
 
 
 def _own(value: Any, default: Any) -> Any:
