@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 NO_NATIVE = "POLECATS_NO_NATIVE"
 """Environment variable: if it is set, the Python way is taken, also where the other could be."""

@@ -26,7 +26,7 @@ MAX_MARKS = 256
 """Accents in a row that a Python literal may have: `ast` normalises names, in time that grows with their square."""
 _SIGNS = re.compile(rf"[^\x00-\x7f\w]{{{MAX_MARKS},}}")
 
-_PLAIN = ("function", "name", "arguments")
+_MOST_COMMON = ("function", "name", "arguments")
 """The names in a recorded call of the most common form."""
 LONGEST_TROUBLE = 200
 """Characters of a parser's complaint that are kept: it quotes the text."""
@@ -39,7 +39,7 @@ def strict_json(text: str | bytes) -> Any:
     refuses it where it would be published.
     """
     if MODULE is not None:
-        value = MODULE.read_json(orjson.loads, text)  # a third of the time of the strict reader
+        value = MODULE.read_json(orjson.loads, text)  # in two thirds of the strict reader's time
         if value is not NotImplemented:
             return value
     try:
@@ -151,7 +151,7 @@ def calls(value: Any) -> list[Call]:
         return []
     if not isinstance(value, list):
         return [call(value)]
-    plain = NotImplemented if MODULE is None else MODULE.read_calls(value, Call, _PLAIN)
+    plain = NotImplemented if MODULE is None else MODULE.read_calls(value, Call, _MOST_COMMON)
     return [call(item) for item in value] if plain is NotImplemented else plain
 
 

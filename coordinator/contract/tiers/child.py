@@ -108,7 +108,7 @@ def _mutation(
     return mutation
 
 
-@lru_cache(256)
+@lru_cache(256, typed=True)
 def _labels_json(term: str, severity: float, explanation: str) -> orjson.Fragment:
     """The labels' JSON; all benign rows of a term have the same."""
     return orjson.Fragment(orjson.dumps(labels(term, severity, explanation)))
