@@ -56,8 +56,6 @@ KEPT = 0.96
 """Of the rows; two in fifty are rejected or skipped."""
 PART_BYTES = 100_000
 """Small, so that there are many commits to be killed in."""
-FAULTS = 0.03
-"""The share of requests for files that each kind of fault hits."""
 LONGEST = 180.0
 """Seconds until a run has come to any step, or to its end."""
 
@@ -211,13 +209,14 @@ def write(stem: Path, kind: str, rows: list[dict[str, object]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kills", "rows"),
-    [(15, 2_000), pytest.param(300, 18_000, marks=pytest.mark.slow)],
+    ("kills", "rows", "share"),
+    [(15, 2_500, 0.045), pytest.param(300, 18_000, 0.03, marks=pytest.mark.slow)],
     ids=["fifteen", "three-hundred"],
 )
 def test_whoever_is_killed_wherever_the_file_has_the_same_bytes(
-    repository: Repository, tmp_path: Path, kills: int, rows: int
+    repository: Repository, tmp_path: Path, kills: int, rows: int, share: float
 ) -> None:
+    """`share`: of the requests for files, which each kind of fault hits; fewer requests need more of it."""
     make_sources(tmp_path / "hub", rows)
     for name, files in LOADERS.items():
         file = repository.loader(name)
@@ -227,7 +226,7 @@ def test_whoever_is_killed_wherever_the_file_has_the_same_bytes(
     with Hub(tmp_path / "hub") as hub:
         chaos = Chaos(repository, hub, tmp_path, seed=kills)
         assert chaos.asked == len(LOADERS) * rows * KEPT
-        faults = weather(hub, kills, FAULTS)
+        faults = weather(hub, kills, share)
         chaos.survive(volleys(kills, chaos.chance, chaos.committing, chaos.merging))
     figures = {
         "rows": len(LOADERS) * rows,
