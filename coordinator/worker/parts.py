@@ -152,8 +152,10 @@ def read_header(folder: Path) -> dict[str, Any] | None:
 
 
 class _Pieces:
-    """Items joined into pieces that stay in the processor's cache from here to the disk's; `size` and `digest` of all
-    that was read."""
+    """Items joined, each with its `end`, into pieces that stay in the processor's cache on their way to the disk's.
+
+    `size` and `digest` are those of the pieces that were read.
+    """
 
     ITEMS = 128
 
@@ -164,10 +166,9 @@ class _Pieces:
         self.digest = hashlib.sha256()
 
     def __iter__(self) -> Iterator[bytes]:
-        end = self._end
         for start in range(0, len(self._items), self.ITEMS):
             items = self._items[start : start + self.ITEMS]
-            piece = end.join([*items, b""]) if end else b"".join(items)
+            piece = self._end.join([*items, b""])
             self.size += len(piece)
             self.digest.update(piece)
             yield piece

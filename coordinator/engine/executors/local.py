@@ -56,7 +56,7 @@ SETTINGS = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # Arrow's, which starts one when it is imported
     "MALLOC_ARENA_MAX": "1",
-    # What a batch took is kept for the next one: handed back and asked for anew it costs a tenth of the time.
+    # What a batch took is kept for the next one: handed back and asked for anew it costs three page faults a row.
     "MALLOC_TOP_PAD_": str(2**20),
     "MALLOC_TRIM_THRESHOLD_": str(2**25),
     "MALLOC_MMAP_THRESHOLD_": str(2**24),
