@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from ..worker.parts import Commit, PartFile
+from ..worker.parts import Commit, PartFile, checksum
 from .inputs import Input
 from .keyset import KEY_BYTES, KeySet
 
@@ -74,7 +74,7 @@ def committed(folder: Path, file: PartFile) -> bytes | None:
             data = content.readall()
     except OSError:
         return None
-    return data if hashlib.sha256(data).hexdigest() == file.sha256 else None
+    return data if checksum(data).hexdigest() == file.xxh3 else None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import orjson
 
 from ..contract.tiers.keys import Key, unpack
 from ..contract.tiers.pairs import pairs_of
+from ..worker.parts import checksum
 from .tier_selection import Selected, blocks, select
 
 
@@ -31,7 +32,7 @@ class Shard(NamedTuple):
     keys: Path
     place: int | None = None
     """The strategy's place in the tier's order, where the keys do not tell."""
-    sha256: tuple[str, str] = ("", "")
+    checksums: tuple[str, str] = ("", "")
     """Of the lines and of the keys; verified whenever one of them is read."""
 
 
@@ -74,7 +75,7 @@ class _Out:
 def read_keys(shards: Sequence[Shard]) -> Iterator[Key]:
     """The keys of all shards, in order. Raises `Damaged`."""
     for shard in shards:
-        keys = unpack(_whole(shard.keys, shard.sha256[1]))
+        keys = unpack(_whole(shard.keys, shard.checksums[1]))
         if shard.place is None:
             yield from keys
         else:
@@ -98,18 +99,18 @@ def selected_lines(shards: Sequence[Shard], selected: Selected) -> Iterator[tupl
 
 
 def _lines(shard: Shard, keys: Sequence[Key]) -> bytes:
-    data = _whole(shard.lines, shard.sha256[0])
+    data = _whole(shard.lines, shard.checksums[0])
     if sum(key.line_bytes for key in keys) != len(data):
         raise Damaged(shard.keys)
     return data
 
 
-def _whole(path: Path, sha256: str) -> bytes:
+def _whole(path: Path, committed: str) -> bytes:
     try:
         data = path.read_bytes()
     except OSError:
         raise Damaged(path) from None
-    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+    if committed and checksum(data).hexdigest() != committed:
         raise Damaged(path)
     return data
 

@@ -122,7 +122,7 @@ def _check_inputs(tier: Tier) -> None:
 
 def _shards(tier: Tier) -> list[Shard]:
     return [
-        Shard(item.folder / part.name, item.folder / keys.name, place, (part.sha256, keys.sha256))
+        Shard(item.folder / part.name, item.folder / keys.name, place, (part.xxh3, keys.xxh3))
         for place, item in enumerate(tier.inputs)
         for _, part, keys in parts_of(item)
     ]

@@ -192,13 +192,15 @@ class LoaderRun:
 
     def _take_up(self, mark: Fingerprint) -> None:
         """Set earlier parts aside where they were made from something else, are damaged, or are not wanted."""
-        commits, _ = parts.read_commits(self.folder)
-        if not commits:
-            return
         header = parts.read_header(self.folder) or {}
+        commits, _ = parts.read_commits(self.folder)
+        if not commits and header.get("format", parts.FORMAT) == parts.FORMAT:
+            return
         broken = parts.damaged(self.folder, commits)
         if self.loader.fresh:
             reason = "a fresh start was asked for"
+        elif not commits:
+            reason = f"written in format {header['format']}, and this is {parts.FORMAT}"
         elif header.get("digest") != mark.digest:
             changed = mark.differing(header.get("fingerprint", {}))
             reason = f"changed since: {', '.join(changed) or 'unknown'}"

@@ -21,8 +21,8 @@ from tests.fuzz.rows import TRACKS, published_lines
 
 COMMIT = {
     "number": 0,
-    "part": {"name": "part-00000.jsonl", "rows": 1, "bytes": 2, "sha256": "0" * 64},
-    "keys": {"name": "part-00000.keys", "rows": 1, "bytes": 16, "sha256": "0" * 64},
+    "part": {"name": "part-00000.jsonl", "rows": 1, "bytes": 2, "xxh3": "0" * 32},
+    "keys": {"name": "part-00000.keys", "rows": 1, "bytes": 16, "xxh3": "0" * 32},
     "rejects": None,
     "cursor": [{"file": 0, "offset": 0, "number": 0}, 1],
     "counts": {"read": 1, "accepted": 1, "samples": 1, "skipped": {}, "rejected": {}},

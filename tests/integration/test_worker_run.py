@@ -15,6 +15,7 @@ import pytest
 from coordinator.events import Event, LoaderFinished, LoaderOpened, LoaderWarned, encode
 from coordinator.worker.failures import SourceError, failure_of
 from coordinator.worker.main import run
+from coordinator.worker.parts import COMMITS, FORMAT, HEADER
 from coordinator.worker.spec import LoaderSpec, SourceSpec, WorkerSpec
 
 LOADER = """
@@ -196,6 +197,19 @@ def test_damage_starts_anew(checkout: Checkout) -> None:
     (end,) = checkout()
     assert (end.state, end.reused, end.counts.samples) == ("DONE", False, 20)
     assert any("damaged: part-00000.keys is missing" in sentence for sentence in checkout.warnings())
+
+
+def test_another_format_starts_anew_and_what_it_cannot_read_is_kept(checkout: Checkout) -> None:
+    checkout()
+    (part,) = (checkout.root / "state").rglob("part-*.jsonl")
+    lines, header, commits = part.read_bytes(), part.with_name(HEADER), part.with_name(COMMITS)
+    header.write_text(header.read_text().replace(f'"format": {FORMAT}', '"format": 1'))
+    commits.write_text(commits.read_text().replace('"xxh3"', '"sha256"'))
+    (end,) = checkout()
+    assert (end.state, end.reused, end.counts.samples) == ("DONE", False, 20)
+    assert any(f"written in format 1, and this is {FORMAT}" in sentence for sentence in checkout.warnings())
+    (kept,) = (checkout.root / "state" / "aside").rglob("part-*.jsonl")
+    assert kept.read_bytes() == lines
 
 
 def test_fresh_starts_anew(checkout: Checkout) -> None:
