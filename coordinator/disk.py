@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Refusals that more room mends."""
+_WORTH_RESERVING = 2**20
+_KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of fallocate(2)
 _WHY = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -65,15 +69,29 @@ def write_whole(path: Path, data: bytes, sync: Callable[[int], None] = os.fsync)
     write_pieces(path, [data], len(data), sync)
 
 
-def write_pieces(path: Path, pieces: Iterable[bytes], needed: int, sync: Callable[[int], None] = os.fsync) -> None:
-    """See `write_whole`; of data that comes in pieces. `needed`: bytes of all that is written with it, for a user."""
+def write_pieces(
+    path: Path, pieces: Iterable[bytes], total: int, sync: Callable[[int], None] = os.fsync, needed: int | None = None
+) -> None:
+    """See `write_whole`; of data that comes in pieces, `total` bytes.
+
+    `needed`: bytes of all that is written with it, for a user's eyes.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
-    with naming(path, needed), removed_on_error(temporary):
+    with naming(path, total if needed is None else needed), removed_on_error(temporary):
         with temporary.open("wb") as out:
+            reserve(out.fileno(), total)
             out.writelines(pieces)
             out.flush()
             sync(out.fileno())
         temporary.replace(path)
+
+
+def reserve(handle: int, total: int) -> None:
+    """Set room aside for a file's first `total` bytes, where the file system can: it then takes them much faster than
+    if it found room page by page, and in fewer extents. The file's size stays; too little room is told by the writes.
+    """
+    if sys.platform == "linux" and total >= _WORTH_RESERVING:
+        ctypes.CDLL(None).fallocate(handle, _KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(total))
 
 
 @contextmanager

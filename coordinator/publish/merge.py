@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ..disk import FULL, DiskError, free_bytes
+from ..disk import FULL, DiskError, free_bytes, reserve
 from ..errors import ExitCode, PolecatsError
 from ..worker.fingerprint import contract_version
 from ..worker.parts import COMMITS, PartFile
@@ -89,12 +89,15 @@ def merge(
     """
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        check_room(output, needed(inputs, quotas, enough=free_bytes(output.parent)))
+        room = needed(inputs, quotas, enough=free_bytes(output.parent))
+        check_room(output, room)
         with temporary(output) as (out, path):
+            reserve(out.fileno(), room if quotas is None else 0)  # a quota may leave next to nothing of it
             merged = _pass(inputs, quotas, out, progress)
             _settle_damaged(merged, leave_out_damaged)
             if not merged.rows:
                 raise PolecatsError("Nothing to merge: no loader has committed a row yet.", ExitCode.NOTHING)
+            out.truncate(merged.bytes)  # gives back what was set aside for duplicates
             out.flush()
             os.fsync(out.fileno())
             path.chmod(0o644)

@@ -159,7 +159,7 @@ def read_header(folder: Path) -> dict[str, Any] | None:
 class _Pieces:
     """Items joined, each with its `end`, into pieces that stay in the processor's cache on their way to the disk's.
 
-    `size` and `digest` are those of the pieces that were read.
+    `total`: bytes of all; `digest` is that of the pieces that were read.
     """
 
     ITEMS = 128
@@ -167,14 +167,13 @@ class _Pieces:
     def __init__(self, items: list[bytes], end: bytes) -> None:
         self._items = items
         self._end = end
-        self.size = 0
+        self.total = sum(map(len, items)) + len(end) * len(items)
         self.digest = checksum()
 
     def __iter__(self) -> Iterator[bytes]:
         for start in range(0, len(self._items), self.ITEMS):
             items = self._items[start : start + self.ITEMS]
             piece = self._end.join([*items, b""])
-            self.size += len(piece)
             self.digest.update(piece)
             yield piece
 
@@ -261,8 +260,8 @@ class PartWriter:
             return None
         pieces = _Pieces(items, end)
         segment = self.size + sum(map(len, self._keys))
-        write_pieces(self.folder / name, pieces, segment, self._sync)
-        return PartFile(name, len(items), pieces.size, pieces.digest.hexdigest())
+        write_pieces(self.folder / name, pieces, pieces.total, self._sync, segment)
+        return PartFile(name, len(items), pieces.total, pieces.digest.hexdigest())
 
     def _append(self, record: bytes) -> None:
         path = self.folder / COMMITS

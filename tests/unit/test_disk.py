@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from coordinator import disk
-from coordinator.disk import DiskError, naming, write_whole
+from coordinator.disk import DiskError, naming, reserve, write_whole
 
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
@@ -108,3 +108,39 @@ def test_a_file_is_written_whole_or_stays(
     assert before is None or path.read_bytes() == before
     write_whole(path, b"new")
     assert path.read_bytes() == b"new"
+
+
+def test_room_is_set_aside_without_a_byte_more_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("wb") as out:
+        reserve(out.fileno(), 4 * 2**20)
+        assert os.fstat(out.fileno()).st_size == 0
+        if not taken(path):
+            pytest.skip(f"the file system of {tmp_path} sets no room aside")
+        assert taken(path) >= 4 * 2**20
+        out.write(b"x" * 2**20)
+        out.truncate(2**20)
+    assert path.read_bytes() == b"x" * 2**20
+    assert taken(path) < 2 * 2**20
+
+
+def taken(path: Path) -> int:
+    """Bytes of the disk that a file holds."""
+    return path.stat().st_blocks * 512
+
+
+def test_where_no_room_can_be_set_aside_nothing_happens(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    more_than_any_disk = 2**60
+    for path, flags in (("/dev/null", os.O_WRONLY), (tmp_path / "file", os.O_RDONLY), (tmp_path / "file", os.O_WRONLY)):
+        handle = os.open(path, flags)
+        reserve(handle, more_than_any_disk)
+        os.close(handle)
+    assert (tmp_path / "file").stat().st_size == 0
+
+
+def test_a_big_file_holds_its_bytes_and_no_more_room(tmp_path: Path) -> None:
+    data = os.urandom(3 * 2**20 + 1)
+    write_whole(tmp_path / "file", data)
+    assert (tmp_path / "file").read_bytes() == data
+    assert taken(tmp_path / "file") < len(data) + 2**20

@@ -57,6 +57,16 @@ def files(folder: Path) -> list[str]:
 # ---- which rows
 
 
+def test_room_that_duplicates_would_have_taken_is_given_back(store: Store) -> None:
+    store.rows(A, [f"{row} {'word ' * 1_000}" for row in range(400)], per_part=50)
+    store.rows(B, [f"{row} {'word ' * 1_000}" for row in range(400)], per_part=50)
+    merged = merge(store.inputs(), store.output)
+    assert (merged.rows, merged.tallies[B].duplicates) == (400, 400)
+    status = store.output.stat()
+    assert status.st_size == merged.bytes > 2 * 2**20
+    assert status.st_blocks * 512 < merged.bytes + 2**20
+
+
 @pytest.mark.parametrize("per_part", [1, 2, 7, 100])
 @pytest.mark.parametrize("order", [(A, B), (B, A)])
 def test_bytes_depend_neither_on_parts_nor_on_who_wrote_first(
