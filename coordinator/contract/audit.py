@@ -155,7 +155,7 @@ def _remade(record: dict[str, Any]) -> dict[str, Any]:
     made = {
         "num_tools": len(told),
         "has_tool_calls": rules.has_tool_calls([node["tool_name"] for node in plan["nodes"]]),
-        "intent_hash": intent_hash(metadata["query"], told, edges),
+        "intent_hash": intent_hash(rules.folded(metadata["query"]), told, edges),
     }
     return {
         "execution_plan": orjson.Fragment(plan_json(nodes, edges, original_id)),
@@ -199,7 +199,7 @@ def _remade_nodes(
         if type(name) is not str or type(arguments) is not dict or type(tier) is not int or not 1 <= tier <= 3:
             raise TypeError("not a call")
     told = examine(calls)
-    origin = rules.origin_json(metadata["source"], original_id, metadata["query"])
+    origin = rules.origin_json(metadata["source"], original_id, rules.content_hash(metadata["query"]))
     return told, nodes_json(told, [tier for _, _, tier in calls], original_id, [origin] * len(calls))
 
 
@@ -282,7 +282,7 @@ def _nodes(record: dict[str, Any], parts: list[tuple[bytes, bytes]]) -> Iterator
     """Audits each node; appends the canonical (name, arguments) of the sound ones to `parts`."""
     metadata, original_id = record["metadata"], record["original_id"]
     nodes = record["execution_plan"]["nodes"]
-    default = rules.origin_json(metadata["source"], original_id, metadata["query"])
+    default = rules.origin_json(metadata["source"], original_id, rules.content_hash(metadata["query"]))
     origins = metadata.get("provenance") or {}
     yield from _caught(lambda: rules.check_origins(origins, [node["node_id"] for node in nodes]))
     for index, node in enumerate(nodes):

@@ -87,7 +87,7 @@ def _line(sample: Sample, calls: Sequence[Call], acts: bool, identity: Identity,
     origins = _origins(sample, identity.source, original_id, len(calls))
     told = examine(calls)
     nodes = nodes_json(told, [tier for _, _, tier in calls], original_id, origins)
-    intent = intent_hash(sample.query, told, edges)
+    intent = intent_hash(rules.folded(sample.query), told, edges)
     metadata = {
         "schema_version": SCHEMA_VERSION,
         "tier": _TIERS[label],
@@ -236,7 +236,7 @@ def _normal(name: str) -> str:
 def _origins(sample: Sample, source: str, original_id: str, count: int) -> list[bytes]:
     """The canonical JSON of who decided each call: the user's request, unless the loader states another origin."""
     try:
-        asked = rules.origin_json(source, original_id, sample.query)
+        asked = rules.origin_json(source, original_id, rules.content_hash(sample.query))
     except ValueError:
         raise Reject("E05", "query holds a lone surrogate", "metadata.query") from None
     provenance = sample.extras.get("provenance")

@@ -77,9 +77,8 @@ def are_plain(calls: Sequence[Any], kind: type) -> bool:
     return True
 
 
-def intent_hash(query: str, told: list[Examined], edges: Sequence[tuple[int, int]]) -> str:
-    """See `rules.intent_hash`."""
-    folded = rules.folded(query)
+def intent_hash(folded: str, told: list[Examined], edges: Sequence[tuple[int, int]]) -> str:
+    """See `rules.intent_hash`; of what `rules.folded` gives of a query."""
     found = NotImplemented if NATIVE is None else NATIVE.intent_hash(folded, told, edges)
     return rules.intent_of(" ".join(folded.split()), told, edges) if found is NotImplemented else found
 

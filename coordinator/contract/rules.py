@@ -199,10 +199,15 @@ def has_tool_calls(tool_names: Sequence[str]) -> bool:
     return tool_names.count(RESPOND) != len(tool_names)
 
 
-def origin_json(source: str, original_id: str, query: str) -> bytes:
-    """Canonical JSON of the default origin: the user's request in this row."""
+def content_hash(query: str) -> bytes:
+    """Hex SHA-256 of a query. Raises `ValueError` for a lone surrogate."""
+    return sha256_hex(query.encode()).encode()
+
+
+def origin_json(source: str, original_id: str, content: bytes) -> bytes:
+    """Canonical JSON of the default origin: the user's request in this row, of which `content` is the hash."""
     return b'{"content_sha256":"%b","source_id":%b,"source_type":"user_request"}' % (
-        sha256_hex(query.encode()).encode(),
+        content,
         dump_plain(f"{source}#{original_id}"),
     )
 

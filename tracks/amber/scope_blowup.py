@@ -136,8 +136,7 @@ def _extend(parent: Parent, draw: Draw) -> list[Variant]:
             if type(value) is not list or len(value) != step.volume or not value:
                 continue
             size = max(len(value) + 1, round(len(value) * draw.factor()))
-            extra = _like(value, size - len(value))
-            if not extra or len(extra) > MOST_ITEMS[draw.difficulty]:
+            if size - len(value) > MOST_ITEMS[draw.difficulty] or not (extra := _like(value, size - len(value))):
                 continue
             if derive(step.tool, {**step.arguments, key: [*value, *extra]})[0] != size:
                 continue

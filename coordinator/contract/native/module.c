@@ -93,6 +93,8 @@ fill(PyObject *module)
 }
 
 static PyMethodDef functions[] = {
+    {"apply_edits", (PyCFunction)(void (*)(void))apply_edits, METH_FASTCALL, "A row after edits, if all plainly fit."},
+    {"look_at_nodes", (PyCFunction)(void (*)(void))look_at_nodes, METH_FASTCALL, "Nodes' places and calls, if plain."},
     {"read_calls", (PyCFunction)(void (*)(void))read_calls, METH_FASTCALL, "Recorded calls, if all are plain."},
     {"read_json", (PyCFunction)(void (*)(void))read_json, METH_FASTCALL,
      "A text's value, if that is not for another to say."},

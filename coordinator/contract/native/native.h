@@ -13,7 +13,7 @@
 #include <Python.h>
 
 /* Of what passes between the module and `examined`: one that was compiled from other sources is not used. */
-enum { VERSION = 4 };
+enum { VERSION = 5 };
 
 /* What a step says of a value; -1 is an exception. */
 enum { FINE = 0, ODD = 1 };
@@ -68,6 +68,8 @@ PyObject *plans_examine(Plans *self, PyObject *calls);
 PyObject *plans_are_plain(PyObject *self, PyObject *args);
 PyObject *plans_intent(Plans *self, PyObject *const *args, Py_ssize_t count);
 PyObject *plans_nodes(Plans *self, PyObject *args);
+PyObject *apply_edits(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *look_at_nodes(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *read_json(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *read_calls(PyObject *module, PyObject *const *args, Py_ssize_t count);
 

@@ -16,6 +16,7 @@ import orjson
 
 from .. import patch, rules
 from ..canonical import canonical
+from ..compiled import MODULE
 from ..examined import examine, intent_hash, node_ids, nodes_json, plan_json
 from ..mutation import DELTA_PER_SEVERITY, TERMS, Split
 from ..sample import SCHEMA_VERSION, Reject
@@ -29,9 +30,14 @@ from .soundness import is_sound
 _NOTHING: Examined = (b"", b"", 0, 0, b"")
 Known = dict[int, tuple[Any, str, Examined]]
 """Arguments, tool and what rules and scope say of the two, by the `id` of the arguments, which it keeps alive."""
+_content_hash, _folded = (
+    lru_cache(64)(rules.content_hash),
+    lru_cache(64)(rules.folded),
+)  # rows of a parent share queries
 _ID_ROOM = 110
 _LABELS = {"II": "adversarial", "III": "boundary"}
 _STAMPED = ("parent", "pair_id", "group_id", "variant", "split", "mutation", "violation_labels")
+_NODE = ("node_id", "tool_name", "arguments", "provenance_tier")
 _CARRIED = ("language", "source_label", "policy", "scope_budget")
 
 
@@ -63,8 +69,7 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
     known: Known = {}
     names = [child_id(parent.original_id, draw.seed, number) for number in range(len(block))]
     made = []
-    for number, variant in enumerate(block):
-        pair = _pair_number(block, number)
+    for number, (variant, pair) in enumerate(zip(block, _pairs(block), strict=True)):
         stamp = {
             "parent": parent.name,
             "pair_id": f"{seed}-{pair}",
@@ -82,12 +87,20 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
     return made
 
 
-def _pair_number(block: Sequence[Variant], number: int) -> int:
-    """The negative whose pair a variant belongs to."""
-    if block[number].is_mutant:
-        return number
-    negatives = [at for at, variant in enumerate(block) if variant.is_mutant]
-    return next((at for at in negatives if block[at].positive == number), negatives[0] if negatives else 0)
+def _pairs(block: Sequence[Variant]) -> list[int]:
+    """Of each variant the negative whose pair it belongs to: itself, the first that names it, else the first of all."""
+    pairs = [-1] * len(block)
+    first = 0
+    for number in range(len(block) - 1, -1, -1):
+        positive = block[number].positive
+        if positive is not None:
+            pairs[positive] = first = number
+    for number, variant in enumerate(block):
+        if variant.positive is not None:
+            pairs[number] = number
+        elif pairs[number] < 0:
+            pairs[number] = first
+    return pairs
 
 
 def _mutation(
@@ -157,7 +170,7 @@ def derive(
     metadata, plan = edited["metadata"], edited["execution_plan"]
     index, calls, told = _looked_at(parent, plan["nodes"], {} if known is None else known)
     query, source = metadata["query"], metadata["source"]
-    default = rules.origin_json(source, original_id, query)
+    default = rules.origin_json(source, original_id, _content_hash(query))
     origins = [default] * len(calls)
     stated = {_place(index, name): origin for name, origin in (metadata.get("provenance") or {}).items()}
     for at, origin in stated.items():
@@ -174,9 +187,11 @@ def derive(
         "num_tools": len(calls),
         "has_tool_calls": rules.has_tool_calls([name for name, _, _ in calls]),
         "edge_kind": metadata["edge_kind"],
-        "intent_hash": intent_hash(query, told, edges),
+        "intent_hash": intent_hash(_folded(query), told, edges),
     }
-    out |= {key: metadata[key] for key in _CARRIED if metadata.get(key) is not None}
+    for key in _CARRIED:
+        if (value := metadata.get(key)) is not None:
+            out[key] = value
     if stated:
         names = node_ids(original_id, len(calls))
         out["provenance"] = {names[at]: origin for at, origin in stated.items()}
@@ -200,11 +215,20 @@ def _looked_at(
 ) -> tuple[dict[str, int], list[Planned], list[Examined]]:
     """Of edited nodes: where each stands, its call, and what rules and scope say of that.
 
-    Most are the parent's, which was looked at already: a loop without calls, as it is the most frequent one of all.
+    Most are the parent's, which was looked at already.
     """
+    found = NotImplemented if MODULE is None else MODULE.look_at_nodes(nodes, parent.examined, _NODE)
+    index, calls, told = _looked_at_in_python(parent, nodes) if found is NotImplemented else found
+    return index, calls, [_examined(calls[at], known) if said is None else said for at, said in enumerate(told)]
+
+
+def _looked_at_in_python(
+    parent: Parent, nodes: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, int], list[Planned], list[Examined | None]]:
+    """Of edited nodes: where each stands, its call, and what is known of that since its parent was looked at."""
     index: dict[str, int] = {}
     calls: list[Planned] = []
-    told: list[Examined] = []
+    told: list[Examined | None] = []
     parents = parent.examined
     for at, node in enumerate(nodes):
         index[node["node_id"]] = at
@@ -212,10 +236,9 @@ def _looked_at(
         if type(tier) is not int or not 1 <= tier <= 3:
             field = f"execution_plan.nodes[{at}].provenance_tier"
             raise Reject("E05", "a provenance tier other than 1, 2 and 3", field)
-        call = name, arguments, tier
         found = parents.get(id(arguments))
-        calls.append(call)
-        told.append(found[1] if found is not None and found[0] == name else _examined(call, known))
+        calls.append((name, arguments, tier))
+        told.append(found[1] if found is not None and found[0] == name else None)
     return index, calls, told
 
 

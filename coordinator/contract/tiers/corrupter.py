@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from functools import cached_property
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from ..mutation import Difficulty, EnergyTerm
 from .draw import Draw
 from .parent import Parent
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(NamedTuple):
     """One row to be made of a parent: the edits that make it, and what it is.
 
     A negative has a `severity` and names, by `positive`, the benign variant of its block that stands under the
@@ -49,6 +48,11 @@ class Corrupter(ABC):
     """Operators that no training row may show."""
     draws: ClassVar[int] = 3
     """Draws a parent; each gives one negative at most."""
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each operator, held-out ones behind."""
+        return {operator: place for place, operator in enumerate((*self.operators, *self.held_out))}
 
     @abstractmethod
     def corrupt(self, parent: Parent, draw: Draw) -> list[Variant]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
+from typing import NamedTuple
 
 from ..mutation import Difficulty, Split
 from .lexicon import HELD_OUT_OPERATOR_SHARE, HELD_OUT_SOURCES, HELD_OUT_TOOL_SHARE, NEVER_HELD_OUT
@@ -25,8 +25,7 @@ def group_of(parent: str) -> str:
     return f"{number('group', parent):016x}"
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
+class Draw(NamedTuple):
     """One draw of a strategy from one parent: its place in the row of draws, its seed, its private `Random`."""
 
     k: int

@@ -12,6 +12,7 @@ from .corrupter import Corrupter, Variant
 from .draw import Draw, number
 
 DIFFICULTIES: tuple[Difficulty, ...] = ("hard", "medium", "easy")
+_PLACES = {difficulty: place for place, difficulty in enumerate(DIFFICULTIES)}
 _LAYOUT = struct.Struct(">QQQBBBBI")
 KEY_BYTES = _LAYOUT.size
 
@@ -57,8 +58,8 @@ def key_of(corrupter: Corrupter, draw: Draw, variant: Variant, group: str, row: 
         int(group, 16),
         _of_tool(row.tool),
         0,
-        DIFFICULTIES.index(variant.difficulty),
-        (*corrupter.operators, *corrupter.held_out).index(variant.operator),
+        _PLACES[variant.difficulty],
+        corrupter.places[variant.operator],
         int(variant.is_mutant),
         len(row.line) + 1,
     )

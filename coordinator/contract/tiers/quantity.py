@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..patch import add, escape, replace
 from ..sample import RESPOND
@@ -18,8 +17,7 @@ _ODD_AMOUNT = 7_919
 """One that nothing else states."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An integer argument of a step; `now` is None where the parent has no such argument yet."""
 
     step: Step
@@ -56,9 +54,8 @@ def unstated(parent: Parent, random: Random) -> list[Place]:
         key = lexicon.pick(random, lexicon.QUANTITY_KEYS)
         if step.tool == RESPOND or step.volume != 1 or key in step.arguments:
             continue
-        place = Place(step, key, None)
-        if place.decides():
-            places.append(place)
+        if is_amount(step.tool, key):  # beside nothing that states more than 1, an amount is the call's volume
+            places.append(Place(step, key, None))
     return places
 
 
@@ -76,7 +73,11 @@ def unstated_windows(parent: Parent, random: Random) -> list[Place]:
 
 def others_volume(parent: Parent, step: Step) -> int:
     """The largest scope volume among the other calls."""
-    return max((other.volume for other in parent.steps if other.number != step.number), default=1)
+    largest = 1
+    for other in parent.steps:
+        if other.volume > largest and other.number != step.number:
+            largest = other.volume
+    return largest
 
 
 def choose(random: Random, places: Sequence[Place]) -> Place:

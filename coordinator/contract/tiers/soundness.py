@@ -53,7 +53,7 @@ def _is_labelled(variant: Variant, tier: str) -> bool:
     severity, factor, limit = variant.severity, variant.factor, variant.limit
     return (
         type(severity) is float
-        and (0 < severity <= _MOST_SEVERE[tier] if variant.is_mutant else severity == 0)
+        and (severity == 0 if variant.positive is None else 0 < severity <= _MOST_SEVERE[tier])
         and variant.difficulty in _DIFFICULTIES
         and (factor is None or (type(factor) is float and 1 <= factor < float("inf")))
         and (type(limit) in (int, str) if tier == "III" else limit is None)
@@ -63,11 +63,11 @@ def _is_labelled(variant: Variant, tier: str) -> bool:
 
 
 def _are_edits(edits: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether all put a value at a legal place: a loop, as above."""
+    """Whether all put a value at a legal place, as `patch` makes them: a loop, as above."""
     for edit in edits:
-        if len(edit) != len(_PUTS) or "value" not in edit or edit.get("op") not in _OPERATIONS:
+        if tuple(edit) != _PUTS or edit["op"] not in _OPERATIONS:
             return False
-        if type(edit.get("path")) is not str or not _is_place(edit["path"]):
+        if type(edit["path"]) is not str or not _is_place(edit["path"]):
             return False
     return True
 

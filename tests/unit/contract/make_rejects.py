@@ -14,7 +14,7 @@ from typing import Any
 from coordinator.contract import Call, Sample
 from coordinator.contract.build import Identity, Line, build
 from coordinator.contract.canonical import canonical
-from coordinator.contract.rules import intent_hash, origin_json, provenance_hash
+from coordinator.contract.rules import content_hash, intent_hash, origin_json, provenance_hash
 from coordinator.contract.scope import derive
 
 Record = dict[str, Any]
@@ -43,7 +43,7 @@ def dump(record: Any) -> bytes:
 def seal(record: Record) -> Record:
     """The record with its scope and hashes made right again, so that only the change itself is wrong."""
     metadata, plan = record["metadata"], record["execution_plan"]
-    default = origin_json(metadata["source"], record["original_id"], metadata["query"])
+    default = origin_json(metadata["source"], record["original_id"], content_hash(metadata["query"]))
     origins, parts = metadata.get("provenance", {}), []
     for node in plan["nodes"]:
         parts.append((canonical(node["tool_name"]), canonical(node["arguments"])))

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 LAWS = (
     *("test_compiled.py", "test_reading.py", "test_walk.py", "test_examined.py", "test_build.py", "test_hostile.py"),
-    "test_audit.py",
+    *("test_audit.py", "test_patch.py"),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 from collections.abc import Callable
@@ -89,7 +88,7 @@ class Odd(Raise):
         self.tier, self.operators = tier, ("raise",)
         block = usual.corrupt(PARENT, make_draw(0, "raise", "", "", 0, False))
         now = [*block[at].edits, *value] if field == "edits" else value
-        block[at] = dataclasses.replace(block[at], **{field: now})
+        block[at] = block[at]._replace(**{field: now})
         self.block = block
 
     def corrupt(self, parent: Parent, draw: Draw) -> list[Variant]:
