@@ -33,7 +33,7 @@ def length(head: bytes | bytearray) -> int:
     return HEAD + int.from_bytes(head[:8]) + int.from_bytes(head[8:HEAD])
 
 
-def opened(whole: bytes | bytearray) -> tuple[dict[str, Any], bytes]:
+def opened(whole: bytes | bytearray | memoryview) -> tuple[dict[str, Any], bytes]:
     """The header and the bytes of a whole frame."""
     data = HEAD + int.from_bytes(whole[:8])
     return orjson.loads(whole[HEAD:data]), bytes(whole[data:])

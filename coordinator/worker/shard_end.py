@@ -74,8 +74,10 @@ class ShardEnd:
     def heard(self) -> Iterator[tuple[dict[str, Any], bytes]]:
         """The whole frames that have come."""
         while len(self._rest) >= frames.HEAD and len(self._rest) >= (size := frames.length(self._rest)):
-            yield frames.opened(self._rest[:size])
+            with memoryview(self._rest) as rest, rest[:size] as whole:
+                found = frames.opened(whole)
             del self._rest[:size]
+            yield found
 
     def end(self, patience: float = 0.0) -> int:
         """Kill it if it lives after so many seconds; returns its exit code."""

@@ -22,6 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _POINTER = re.compile(r"(/([^~/\n]|~[01])*)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_SEVERE = {"II": 1.0, "III": MAX_BOUNDARY_SEVERITY}
+_ORIGIN = {"source_type", "source_id", "content_sha256"}
 _PUTS = ("op", "path", "value")
 _OPERATIONS = ("add", "replace")
 
@@ -86,9 +87,9 @@ def _are_texts(metadata: Mapping[str, Any]) -> bool:
 
 
 def _is_origin(origin: Any) -> bool:
-    if type(origin) is not dict or len(origin) != 3:
+    if type(origin) is not dict or origin.keys() != _ORIGIN:
         return False
-    kind, source, digest = (origin.get(key) for key in ("source_type", "source_id", "content_sha256"))
+    kind, source, digest = origin["source_type"], origin["source_id"], origin["content_sha256"]
     return (
         type(kind) is type(source) is type(digest) is str
         and 1 <= len(kind) <= 64
