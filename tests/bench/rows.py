@@ -168,6 +168,7 @@ def _merge(bench: Bench, source: Path) -> Iterator[Figure]:
     def merge(command: Command) -> Callable[[], Cost]:
         def measured() -> Cost:
             bench.clear()
+            os.sync()
             return run([*command, *arguments], bench.repository, bench.environment)
 
         return measured
@@ -203,7 +204,9 @@ def _validate(bench: Bench) -> Iterator[Figure]:
 
 
 def _cat(bench: Bench, files: list[Path], copy: Path) -> Cost:
+    """A copy, as the merge beginning when nothing that was written before waits for the disk."""
     copy.unlink(missing_ok=True)
+    os.sync()
     return run(["cat", *files], bench.folder, bench.environment, copy)
 
 
