@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from . import rules
 from .canonical import canonical
-from .examined import examine, intent_hash, nodes_json, plan_json
+from .examined import examine, intent_hash, plan_json
 from .plans import MAX_NODES
 from .reading import strict_json
 from .sample import Category, Reject
@@ -26,7 +26,7 @@ from .scope import derive as derive_scope
 from .tier_rules import TIER_FIELDS, check_tier
 from .tiers import replay
 from .violations import Violation, shown_key, violations
-from .walk import Examined
+from .walk import Planned
 
 _BOM = b"\xef\xbb\xbf"
 _CONSTANT = ("schema_version", "tier", "source", "loader", "edge_kind", "language")
@@ -147,7 +147,9 @@ def _remade(record: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("not an id or a category")
     _check_metadata(metadata)
     edges = _index_pairs(plan["edges"], plan["nodes"]) if plan["edges"] else []
-    told, nodes = _remade_nodes(plan["nodes"], original_id, metadata)
+    calls = _calls_of(plan["nodes"])
+    told = examine(calls)
+    origin = rules.origin_json(metadata["source"], original_id, rules.content_hash(metadata["query"]))
     rules.check_edges(edges, len(told))
     rules.check_edge_kind(metadata["edge_kind"], len(edges))
     if metadata["tier"] != "I" or record["label"] != "benign" or not metadata.keys().isdisjoint(TIER_FIELDS):
@@ -158,7 +160,7 @@ def _remade(record: dict[str, Any]) -> dict[str, Any]:
         "intent_hash": intent_hash(rules.folded(metadata["query"]), told, edges),
     }
     return {
-        "execution_plan": orjson.Fragment(plan_json(nodes, edges, original_id)),
+        "execution_plan": orjson.Fragment(plan_json(told, calls, original_id, [origin] * len(calls), edges)),
         "label": record["label"],
         "original_id": original_id,
         "category": record["category"],
@@ -188,19 +190,14 @@ def _check_constants(*values: str | None) -> None:
     Metadata.__pydantic_validator__.validate_python(others | dict(zip(_CONSTANT, values, strict=True)))
 
 
-def _remade_nodes(
-    nodes: list[dict[str, Any]], original_id: str, metadata: dict[str, Any]
-) -> tuple[list[Examined], bytes]:
-    """What `examine` says of the calls, and the nodes that the rules make of it."""
+def _calls_of(nodes: list[dict[str, Any]]) -> list[Planned]:
     if not 1 <= len(nodes) <= MAX_NODES:
         raise ValueError("too few or too many nodes")
     calls = [(node["tool_name"], node["arguments"], node["provenance_tier"]) for node in nodes]
     for name, arguments, tier in calls:
         if type(name) is not str or type(arguments) is not dict or type(tier) is not int or not 1 <= tier <= 3:
             raise TypeError("not a call")
-    told = examine(calls)
-    origin = rules.origin_json(metadata["source"], original_id, rules.content_hash(metadata["query"]))
-    return told, nodes_json(told, [tier for _, _, tier in calls], original_id, [origin] * len(calls))
+    return calls
 
 
 def parse(line: bytes) -> dict[str, Any]:

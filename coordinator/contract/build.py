@@ -14,7 +14,7 @@ import orjson
 
 from . import rules
 from .canonical import canonical
-from .examined import are_plain, examine, intent_hash, node_ids, nodes_json, plan_json
+from .examined import are_plain, examine, intent_hash, node_id, plan_json
 from .plans import MAX_NODES, MAX_STRING
 from .sample import SCHEMA_VERSION, Call, Category, EdgeKind, Label, Reject, Sample, Skip
 from .schema import LANGUAGE, METADATA_FIELDS, ORIGINAL_ID
@@ -86,7 +86,7 @@ def _line(sample: Sample, calls: Sequence[Call], acts: bool, identity: Identity,
     original_id, upstream_id = _ids(sample.upstream_id, identity.unique_ids, position)
     origins = _origins(sample, identity.source, original_id, len(calls))
     told = examine(calls)
-    nodes = nodes_json(told, [tier for _, _, tier in calls], original_id, origins)
+    plan = plan_json(told, calls, original_id, origins, edges)
     intent = intent_hash(rules.folded(sample.query), told, edges)
     metadata = {
         "schema_version": SCHEMA_VERSION,
@@ -101,7 +101,7 @@ def _line(sample: Sample, calls: Sequence[Call], acts: bool, identity: Identity,
     }
     _add_extras(metadata, sample, upstream_id)
     record = {
-        "execution_plan": orjson.Fragment(plan_json(nodes, edges, original_id)),
+        "execution_plan": orjson.Fragment(plan),
         "label": label,
         "original_id": original_id,
         "category": _own(sample.category, identity.category),
@@ -242,7 +242,7 @@ def _origins(sample: Sample, source: str, original_id: str, count: int) -> list[
     provenance = sample.extras.get("provenance")
     if provenance is None:
         return [asked] * count
-    names = node_ids(original_id, count)
+    names = [node_id(original_id, index) for index in range(count)]
     rules.check_json(provenance, "metadata.provenance")
     rules.check_origins(provenance, names)
     try:

@@ -33,10 +33,13 @@ def is_plain_scalar(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether orjson's sorted output of `value` is canonical."""
+    """Whether orjson's sorted output of `value` is canonical. Loops, as most objects hold a few texts."""
     kind = type(value)
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or (type(item) is not str and not _is_plain(item)):
+                return False
+        return True
     if kind is list:
         return all(map(_is_plain, value))
     return is_plain_scalar(value)

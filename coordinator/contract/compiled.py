@@ -11,7 +11,7 @@ from typing import Any
 
 NO_NATIVE = "POLECATS_NO_NATIVE"
 """Environment variable: if it is set, the Python way is taken, also where the other could be."""
-_VERSION = 5
+_VERSION = 6
 """Of what passes between Python and the module, as in `native/native.h`."""
 
 

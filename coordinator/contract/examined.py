@@ -33,6 +33,7 @@ def _plans() -> Plans | None:
         tools=walk.TOOLS,
         arguments=walk.ARGUMENTS,
         stated=walk.stated,
+        of_text=scope.of_text,
         by_rules=walk.by_rules,
         node=_around(_NODE),
         provenance=_around(rules.PROVENANCE),
@@ -83,17 +84,29 @@ def intent_hash(folded: str, told: list[Examined], edges: Sequence[tuple[int, in
     return rules.intent_of(" ".join(folded.split()), told, edges) if found is NotImplemented else found
 
 
-def nodes_json(told: list[Examined], tiers: list[int], original_id: str, origins: list[bytes]) -> bytes:
-    """The nodes as JSON: of each call what `examine` said, its tier (1 to 3), the canonical JSON of its origin.
+def plan_json(
+    told: Sequence[Examined],
+    calls: Sequence[Planned],
+    original_id: str,
+    origins: Sequence[bytes],
+    edges: Sequence[Sequence[int]],
+) -> bytes:
+    """The plan as JSON: of what `examine` said of each call, the canonical JSON of its origin, edges as index pairs.
 
-    `original_id` is a legal one.
+    The calls' tiers are 1 to 3, `original_id` is a legal one, the edges are within the plan.
     """
-    make = nodes_in_python if NATIVE is None else NATIVE.nodes
-    return make(told, tiers, original_id, origins)
+    found = NotImplemented if NATIVE is None else NATIVE.plan(told, calls, original_id, origins, edges)
+    return plan_in_python(told, calls, original_id, origins, edges) if found is NotImplemented else found
 
 
-def nodes_in_python(told: list[Examined], tiers: list[int], original_id: str, origins: list[bytes]) -> bytes:
-    """See `nodes_json`."""
+def plan_in_python(
+    told: Sequence[Examined],
+    calls: Sequence[Planned],
+    original_id: str,
+    origins: Sequence[bytes],
+    edges: Sequence[Sequence[int]],
+) -> bytes:
+    """See `plan_json`."""
     row = original_id.encode()
     nodes = [
         _NODE
@@ -107,19 +120,14 @@ def nodes_in_python(told: list[Examined], tiers: list[int], original_id: str, or
             row,
             index,
         )
-        for index, ((name, canonical, volume, sensitivity, written), tier, origin) in enumerate(
-            zip(told, tiers, origins, strict=True)
+        for index, ((name, canonical, volume, sensitivity, written), (_, _, tier), origin) in enumerate(
+            zip(told, calls, origins, strict=True)
         )
     ]
-    return b"[%b]" % b",".join(nodes)
+    pairs = [b'["%b_tool_%d","%b_tool_%d"]' % (row, start, row, end) for start, end in edges]
+    return b'{"nodes":[%b],"edges":[%b]}' % (b",".join(nodes), b",".join(pairs))
 
 
-def node_ids(original_id: str, count: int) -> list[str]:
-    """The nodes' ids."""
-    return [f"{original_id}_tool_{index}" for index in range(count)]
-
-
-def plan_json(nodes: bytes, edges: Sequence[Sequence[int]], original_id: str) -> bytes:
-    """The plan as JSON, of its nodes' JSON and its edges as index pairs."""
-    pairs = [f'["{original_id}_tool_{start}","{original_id}_tool_{end}"]' for start, end in edges]
-    return b'{"nodes":%b,"edges":[%b]}' % (nodes, ",".join(pairs).encode())
+def node_id(original_id: str, index: int) -> str:
+    """The id of the node at a place."""
+    return f"{original_id}_tool_{index}"

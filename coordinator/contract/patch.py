@@ -14,7 +14,8 @@ from .compiled import MODULE
 Edit = Mapping[str, Any]
 Own = dict[int, Any]
 """The copies that one patch has made, by `id`: they may be changed in place, and it keeps them alive."""
-_NAMES = ("op", "path", "value", "add", "replace")
+NAMES = ("op", "path", "value", "add", "replace")
+"""Of the fields of an edit that puts a value somewhere, in order, and of the two operations that do."""
 
 
 def add(path: str, value: Any) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def steps(path: str) -> tuple[str, ...]:
 
 def apply(document: Any, edits: Sequence[Edit]) -> Any:
     """The document after all edits, in order. Raises `ValueError` for an edit that does not fit it."""
-    found = NotImplemented if MODULE is None else MODULE.apply_edits(document, edits, _NAMES)
+    found = NotImplemented if MODULE is None else MODULE.apply_edits(document, edits, NAMES)
     return _applied(document, edits) if found is NotImplemented else found
 
 

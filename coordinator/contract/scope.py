@@ -239,6 +239,15 @@ def _is_open(text: str, literal: bool, sql: bool) -> bool:
     return sql or head.isupper() or text.split(None, 2)[1] == "*"
 
 
+def of_text(text: str, name: str, tool_name: str) -> tuple[int, int]:
+    """(scope_volume, scope_sensitivity) that a text under a key of a tool's arguments says by itself; 0 for nothing."""
+    if not _is_suspicious(text):
+        return 1, 0
+    key = KEYS[name]
+    is_open = _is_open(text, key.literal, key.sql or TOOLS[tool_name].sql)
+    return UNBOUNDED if is_open else 1, _text_level(text)
+
+
 def stated(values: Mapping[str, Any], keys: Iterable[tuple[str, Key]], counts: bool) -> int:
     """The volume that amounts, flags and lists under these keys of one object state together.
 
@@ -294,7 +303,7 @@ def derive(tool_name: str, arguments: Mapping[str, Any]) -> tuple[int, int]:
     """(scope_volume, scope_sensitivity) of a call; `arguments` holds JSON values of any depth."""
     tool = TOOLS[tool_name]
     volume, level = 1, tool.level
-    found: list[tuple[str, Key]] = []
+    found: list[tuple[str, str]] = []
     objects = [arguments]
     while objects:
         values = objects.pop()
@@ -305,16 +314,15 @@ def derive(tool_name: str, arguments: Mapping[str, Any]) -> tuple[int, int]:
             level = max(level, key.level)
             kind = type(value)
             if kind is str:
-                found.append((value, key))
+                found.append((value, name))
             elif kind is list:
-                found.extend((text, key) for text in _texts(value, objects))
+                found.extend((text, name) for text in _texts(value, objects))
             elif kind is dict:
                 objects.append(value)
     volume, sensitivity = settled(volume, level)
-    for text, key in found:
-        if _is_suspicious(text):
-            sensitivity = max(sensitivity, _text_level(text))  # one that says something says more than the default
-            volume = max(volume, UNBOUNDED if _is_open(text, key.literal, key.sql or tool.sql) else 1)
+    for text, name in found:
+        of_it = of_text(text, name, tool_name)
+        volume, sensitivity = max(volume, of_it[0]), max(sensitivity, of_it[1])  # over the default, too
     return volume, sensitivity
 
 

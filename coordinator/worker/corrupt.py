@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ..contract.tiers import Corrupter, Family, Parent, group_of, holds_out_operators, make_draw, split_of, write
 from ..contract.tiers.child import Made
-from ..contract.tiers.keys import Key, key_of
+from ..contract.tiers.keys import key_of
 
 
 def family_of(parent: Parent) -> Family:
@@ -18,8 +18,11 @@ def family_of(parent: Parent) -> Family:
     return Family(parent, group, split_of(group, parent.source, sorted({step.tool for step in parent.steps})))
 
 
-def blocks_of(family: Family, corrupter: Corrupter, master_seed: int) -> Iterator[list[tuple[Made, Key]]]:
-    """The blocks that a corrupter's draws give of one parent, in order. Raises `Reject` for one that is not legal."""
+def blocks_of(family: Family, corrupter: Corrupter, master_seed: int) -> Iterator[list[tuple[Made, bytes]]]:
+    """The blocks that a corrupter's draws give of one parent, in order: rows with their packed keys.
+
+    Raises `Reject` for a row that is not legal.
+    """
     parent, held_out = family.parent, holds_out_operators(family.group_id)
     for k in range(corrupter.draws):
         draw = make_draw(master_seed, corrupter.strategy, parent.source, parent.original_id, k, held_out)

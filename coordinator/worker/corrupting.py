@@ -27,9 +27,7 @@ class CorruptingConverter(Converter):
         """A block that breaks the contract rejects its parent: it is the corrupter that is wrong, not one row."""
         corrupter: Any = self.loader
         family = family_of(Parent(dict(row)))
-        lines = [
-            Line(made.line, key.pack()) for block in blocks_of(family, corrupter, self.seed) for made, key in block
-        ]
+        lines = [Line(made.line, key) for block in blocks_of(family, corrupter, self.seed) for made, key in block]
         return lines or Skip("not_applicable")
 
 

@@ -13,9 +13,8 @@ from typing import Any
 import orjson
 
 from ..contract import Row, Skip
-from ..contract.build import Line
 from ..events import Failure
-from .pipeline import Outcome, Rejected
+from .pipeline import Lines, Outcome, Rejected
 from .streams.base import Pieces, Raw, Unreadable
 
 HEAD = 16
@@ -59,7 +58,6 @@ def answer(number: int, outcomes: list[Outcome], last: bool, failure: Failure | 
     """What became of the next rows of a task; `last`: no more comes of it."""
     ends: list[Any] = []
     data: list[bytes] = []
-    key_bytes = 0  # the same for all lines of a loader
     for outcome in outcomes:
         if isinstance(outcome, Skip):
             ends.append(outcome.reason)
@@ -68,17 +66,16 @@ def answer(number: int, outcomes: list[Outcome], last: bool, failure: Failure | 
             ends[-1]["size"] = len(outcome.record)
             data.append(outcome.record)
         else:
-            key_bytes = len(outcome[0].key) if outcome else key_bytes
-            ends.append([len(line.data) for line in outcome])
-            data += [part for line in outcome for part in (line.key, line.data)]
+            ends.append([outcome.number, len(outcome.data), len(outcome.keys)])
+            data += outcome.data, outcome.keys
     told = asdict(failure) if failure else None
-    header = {"task": number, "ends": ends, "key_bytes": key_bytes, "last": last, "failure": told}
+    header = {"task": number, "ends": ends, "last": last, "failure": told}
     return frame(header, b"".join(data))
 
 
 def outcomes_of(header: dict[str, Any], data: bytes) -> Iterator[Outcome]:
     """The outcomes in an answer."""
-    at, key_bytes = 0, header["key_bytes"]
+    at = 0
     for end in header["ends"]:
         if isinstance(end, str):
             yield Skip(end)
@@ -87,10 +84,7 @@ def outcomes_of(header: dict[str, Any], data: bytes) -> Iterator[Outcome]:
             yield Rejected(end["code"], end["message"], data[at : at + size], end["raised"])
             at += size
         else:
-            lines = []
-            for size in end:
-                key = data[at : at + key_bytes]
-                at += key_bytes
-                lines.append(Line(data[at : at + size], key))
-                at += size
-            yield lines
+            number, size, keys = end
+            middle, after = at + size, at + size + keys
+            yield Lines(number, data[at:middle], data[middle:after])
+            at = after

@@ -188,6 +188,7 @@ class PartWriter:
         self._next = 0
         self._lines: list[bytes] = []
         self._keys: list[bytes] = []
+        self._rows = 0
         self._rejects: list[bytes] = []
         self._refused: DiskError | None = None
         self.size = 0
@@ -214,11 +215,12 @@ class PartWriter:
         self.last = commits[-1] if commits else None
         self._next = len(commits)
 
-    def add(self, line: bytes, key: bytes) -> None:
-        """One line of the next part."""
-        self._lines.append(line)
-        self._keys.append(key)
-        self.size += len(line) + 1
+    def add(self, number: int, lines: bytes, keys: bytes) -> None:
+        """So many lines of the next part, joined by newlines, and their keys."""
+        self._lines.append(lines)
+        self._keys.append(keys)
+        self._rows += number
+        self.size += len(lines) + 1
 
     def reject(self, record: bytes) -> None:
         """One rejected row of the next segment."""
@@ -239,29 +241,29 @@ class PartWriter:
             self._refused = error
             raise
         self.last, self._next = commit, commit.number + 1
-        self._lines, self._keys, self._rejects, self.size = [], [], [], 0
+        self._lines, self._keys, self._rejects, self._rows, self.size = [], [], [], 0, 0
         return commit
 
     def _commit(self, cursor: Cursor, counts: Counts, done: bool) -> Commit:
         number = self._next
         names = f"part-{number:05d}.jsonl", f"part-{number:05d}.keys", f"rejects-{number:05d}.jsonl"
         with removed_on_error(*(self.folder / name for name in names)):
-            part = self._file(names[0], self._lines, b"\n")
-            keys = self._file(names[1], self._keys, b"")
-            rejects = self._file(names[2], self._rejects, b"\n")
+            part = self._file(names[0], self._rows, self._lines, b"\n")
+            keys = self._file(names[1], self._rows, self._keys, b"")
+            rejects = self._file(names[2], len(self._rejects), self._rejects, b"\n")
             if part or rejects:
                 self._sync_folder()
         commit = Commit(number, part, keys, rejects, cursor, counts.copy(), done)
         self._append(commit.encode())
         return commit
 
-    def _file(self, name: str, items: list[bytes], end: bytes) -> PartFile | None:
+    def _file(self, name: str, rows: int, items: list[bytes], end: bytes) -> PartFile | None:
         if not items:
             return None
         pieces = _Pieces(items, end)
         segment = self.size + sum(map(len, self._keys))
         write_pieces(self.folder / name, pieces, pieces.total, self._sync, segment)
-        return PartFile(name, len(items), pieces.total, pieces.digest.hexdigest())
+        return PartFile(name, rows, pieces.total, pieces.digest.hexdigest())
 
     def _append(self, record: bytes) -> None:
         path = self.folder / COMMITS

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -67,7 +67,15 @@ class Rejected:
     raised: bool = False
 
 
-Outcome = list[Line] | Skip | Rejected
+class Lines(NamedTuple):
+    """The lines that a row gives, joined by newlines, and their keys, joined: they go together wherever they go."""
+
+    number: int
+    data: bytes
+    keys: bytes
+
+
+Outcome = Lines | Skip | Rejected
 """What becomes of a row."""
 
 
@@ -149,7 +157,9 @@ class Converter:
     def ended(self, row: Row | Unreadable) -> Outcome:
         """What becomes of the row. Raises `TransformBug`."""
         outcome = self.outcome(row)
-        if not isinstance(outcome, Reject):
+        if isinstance(outcome, list):
+            return _joined(outcome)
+        if isinstance(outcome, Skip):
             return outcome
         raised = isinstance(outcome, _Unforeseen)
         trace = "".join(traceback.format_exception(outcome.__cause__)) if raised else ""
@@ -165,13 +175,13 @@ class Converter:
             yield Piece(batch.state, range(done, len(rows)), map(self.ended, rows[done:] if done else rows))
             done = max(0, done - len(rows))
 
-    def count(self, outcome: Outcome | Reject) -> None:
+    def count(self, outcome: Outcome) -> None:
         """Enter an outcome into the balance."""
         counts = self.counts
         counts.read += 1
-        if isinstance(outcome, list):
+        if isinstance(outcome, Lines):
             counts.accepted += 1
-            counts.samples += len(outcome)
+            counts.samples += outcome.number
         elif isinstance(outcome, Skip):
             _enter(counts.skipped, outcome.reason)
         else:
@@ -193,6 +203,12 @@ class Converter:
             f"{counts.rejects:,} of {counts.read:,} rows rejected ({codes}){_shown(self.problem)}",
             "Look at the rejected rows (polecats failures), then mend the loader.",
         )
+
+
+def _joined(lines: list[Line]) -> Lines:
+    if len(lines) == 1:
+        return Lines(1, *lines[0])
+    return Lines(len(lines), b"\n".join([line.data for line in lines]), b"".join([line.key for line in lines]))
 
 
 def _shown(message: Any) -> str:
@@ -321,9 +337,8 @@ def convert(stream: Stream, converter: Converter, drive: Drive, elsewhere: Conve
 
 def _enter_row(outcome: Outcome, converter: Converter, writer: PartWriter) -> None:
     converter.count(outcome)
-    if isinstance(outcome, list):
-        for line in outcome:
-            writer.add(line.data, line.key)
+    if isinstance(outcome, Lines):
+        writer.add(*outcome)
     elif isinstance(outcome, Rejected):
         writer.reject(outcome.record)
 

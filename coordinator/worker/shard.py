@@ -23,7 +23,7 @@ from .corrupting import converter_of
 from .failures import SourceError, failure_of
 from .fingerprint import code_of
 from .memory import collect_seldom
-from .pipeline import Converter, Outcome, TransformBug
+from .pipeline import Converter, Lines, Outcome, TransformBug
 from .process import die_with
 
 TELL_SECONDS = 1.0
@@ -91,7 +91,7 @@ class Shard:
             for row in frames.rows_of(header, data) if self._converter else ():
                 assert self._converter is not None
                 outcomes.append(outcome := self._converter.ended(row))
-                size += sum(len(line.data) for line in outcome) if isinstance(outcome, list) else 0
+                size += len(outcome.data) if isinstance(outcome, Lines) else 0
                 if size >= TELL_BYTES or time.monotonic() - told >= TELL_SECONDS:
                     self._answer(header, outcomes, last=False)
                     outcomes, told, size = [], time.monotonic(), 0

@@ -210,29 +210,94 @@ look_at(PyObject *node, Py_ssize_t at, PyObject *known, PyObject *names, PyObjec
     return result;
 }
 
-/* look_at_nodes(nodes, known, names) -> (the place of each by its id, their calls, what is known of each call or None),
- * or NotImplemented where a node is not plain.
+/* One end of an edge as a place, borrowed; NULL with or without an exception. */
+static PyObject *
+place_of_end(PyObject *places, PyObject *edge, int end)
+{
+    PyObject *name = PyList_Check(edge) ? PyList_GET_ITEM(edge, end) : PyTuple_GET_ITEM(edge, end);
+    return PyUnicode_CheckExact(name) ? PyDict_GetItemWithError(places, name) : NULL;
+}
+
+/* The edges of a plan as sorted pairs of places; 1 where one is none, runs backwards or stands twice. */
+static int
+look_at_edges(PyObject *edges, PyObject *places, PyObject *pairs)
+{
+    if (!PyList_CheckExact(edges)) return ODD;
+    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(edges); at++) {
+        PyObject *edge = PyList_GET_ITEM(edges, at);
+        if (!(PyList_CheckExact(edge) || PyTuple_CheckExact(edge)) || Py_SIZE(edge) != 2) return ODD;
+        PyObject *start = place_of_end(places, edge, 0), *end = start ? place_of_end(places, edge, 1) : NULL;
+        PyObject *pair = end == NULL ? NULL : PyTuple_Pack(2, start, end);
+        const int said = pair == NULL ? (PyErr_Occurred() ? -1 : ODD) : PyList_Append(pairs, pair);
+        Py_XDECREF(pair);
+        if (said) return said;
+    }
+    if (PyList_Sort(pairs)) return -1;
+    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(pairs); at++) {
+        PyObject *pair = PyList_GET_ITEM(pairs, at), *before = at ? PyList_GET_ITEM(pairs, at - 1) : NULL;
+        if (end_of(pair, 0) >= end_of(pair, 1)) return ODD;
+        if (before != NULL && end_of(before, 0) == end_of(pair, 0) && end_of(before, 1) == end_of(pair, 1)) return ODD;
+    }
+    return FINE;
+}
+
+/* look_at_plan(nodes, edges, known, names) -> (the place of each node by its id, their calls, what is known of each
+ * call or None, the edges as sorted pairs of places), or NotImplemented where a node or an edge is not plain.
  *
  * `known` has (tool, what is known) by the `id` of arguments; `names` are those of a node's id, tool, arguments, tier.
  */
 PyObject *
-look_at_nodes(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+look_at_plan(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 3 || !PyDict_CheckExact(args[1]) || !are_names(args[2], NODE_NAMES)) {
-        PyErr_SetString(PyExc_TypeError, "look_at_nodes takes nodes, a dictionary and four names");
+    if (count != 4 || !PyDict_CheckExact(args[2]) || !are_names(args[3], NODE_NAMES)) {
+        PyErr_SetString(PyExc_TypeError, "look_at_plan takes nodes, edges, a dictionary and four names");
         return NULL;
     }
     if (!PyList_Check(args[0])) Py_RETURN_NOTIMPLEMENTED;
     PyObject *nodes = PyList_AsTuple(args[0]);
-    PyObject *places = PyDict_New(), *calls = PyList_New(0), *told = PyList_New(0);
-    int said = nodes == NULL || places == NULL || calls == NULL || told == NULL ? -1 : FINE;
+    PyObject *places = PyDict_New(), *calls = PyList_New(0), *told = PyList_New(0), *pairs = PyList_New(0);
+    int said = nodes == NULL || places == NULL || calls == NULL || told == NULL || pairs == NULL ? -1 : FINE;
     for (Py_ssize_t at = 0; !said && at < PyTuple_GET_SIZE(nodes); at++)
-        said = look_at(PyTuple_GET_ITEM(nodes, at), at, args[1], args[2], places, calls, told);
-    PyObject *found = said ? NULL : PyTuple_Pack(3, places, calls, told);
-    Py_XDECREF(nodes);
-    Py_XDECREF(places);
-    Py_XDECREF(calls);
-    Py_XDECREF(told);
+        said = look_at(PyTuple_GET_ITEM(nodes, at), at, args[2], args[3], places, calls, told);
+    if (!said) said = look_at_edges(args[1], places, pairs);
+    PyObject *found = said ? NULL : PyTuple_Pack(4, places, calls, told, pairs);
+    PyObject *held[] = {nodes, places, calls, told, pairs};
+    for (size_t at = 0; at < sizeof held / sizeof *held; at++) Py_XDECREF(held[at]);
     if (said == ODD) Py_RETURN_NOTIMPLEMENTED;
     return found;
+}
+
+/* Whether an edit is one of three entries that puts a value at a known place: 1; 0 for one that is not surely so. */
+static int
+is_put(PyObject *edit, PyObject *names, PyObject *places)
+{
+    if (!PyDict_CheckExact(edit) || PyDict_GET_SIZE(edit) != ADD) return 0;
+    PyObject *fields[ADD], *name;
+    Py_ssize_t place = 0;
+    for (int at = OP; at < ADD; at++) {
+        if (!PyDict_Next(edit, &place, &name, &fields[at]) || !PyUnicode_CheckExact(name)) return 0;
+        if (PyUnicode_Compare(name, PyTuple_GET_ITEM(names, at))) return 0;
+    }
+    if (!PyUnicode_CheckExact(fields[OP]) || !PyUnicode_CheckExact(fields[PATH])) return 0;
+    if (PyUnicode_Compare(fields[OP], PyTuple_GET_ITEM(names, ADD)) &&
+        PyUnicode_Compare(fields[OP], PyTuple_GET_ITEM(names, REPLACE)))
+        return 0;
+    return PyDict_GetItemWithError(places, fields[PATH]) == Py_True;
+}
+
+/* are_puts(edits, names, places) -> whether all surely put a value at a place of which `places` says True.
+ *
+ * `names` as in `apply_edits`. False says nothing of them.
+ */
+PyObject *
+are_puts(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3 || !are_names(args[1], EDIT_NAMES) || !PyDict_Check(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "are_puts takes edits, five names and a dictionary");
+        return NULL;
+    }
+    int fine = PyList_CheckExact(args[0]) || PyTuple_CheckExact(args[0]);
+    for (Py_ssize_t at = 0; fine && at < PySequence_Fast_GET_SIZE(args[0]); at++)
+        fine = is_put(PySequence_Fast_GET_ITEM(args[0], at), args[1], args[2]);
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(fine);
 }

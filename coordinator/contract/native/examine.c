@@ -6,7 +6,7 @@ enum { LEVEL = 7, AMOUNT = 8, LISTED = 16 }; /* of a name's entry in `arguments`
 typedef struct {
     const char *name;
     Py_ssize_t size;
-    PyObject *value;
+    PyObject *key, *value;
     long entry;
 } Member;
 
@@ -75,7 +75,8 @@ sorted_members(Walk *walk, PyObject *object, Member *members)
         if (!PyUnicode_CheckExact(name) || !PyUnicode_IS_COMPACT_ASCII(name)) return ODD;
         PyObject *entry = PyDict_GetItemWithError(walk->by->arguments, name);
         if (entry == NULL) return PyErr_Occurred() ? -1 : ODD;
-        const Member member = {PyUnicode_DATA(name), PyUnicode_GET_LENGTH(name), value, PyLong_AsLong(entry)};
+        const Member member = {PyUnicode_DATA(name), PyUnicode_GET_LENGTH(name), name, value,
+                               PyLong_AsLong(entry)};
         if (member.entry == -1 && PyErr_Occurred()) return -1;
         if (!is_plain_name(member.name, member.size)) return ODD;
         int at = count++;
@@ -100,6 +101,7 @@ put_canonical(Walk *walk, PyObject *object, int depth)
     Member members[MOST_MEMBERS];
     const Py_ssize_t count = PyDict_GET_SIZE(object);
     if (count > MOST_MEMBERS || put(walk, "{", 1)) return ODD;
+    PyObject *outer = walk->under;
     int states = 0, said = sorted_members(walk, object, members);
     for (Py_ssize_t at = 0; !said && at < count; at++) {
         const Member *member = &members[at];
@@ -107,9 +109,11 @@ put_canonical(Walk *walk, PyObject *object, int depth)
         if (level > walk->level) walk->level = level;
         states |= may_state(member);
         if ((at && put(walk, ",", 1)) || put_name(walk, member->name, member->size)) return ODD;
+        walk->under = member->key;
         said = put_value(walk, member->value, depth, put_canonical);
     }
     if (said) return said;
+    walk->under = outer; /* for the texts behind it in a list */
     if (states) {
         if (walk->objects == MOST_AMOUNTS) return ODD;
         walk->stating[walk->objects++] = object;
@@ -151,16 +155,37 @@ stated(const Walk *walk, PyObject *counts)
     return volume;
 }
 
-static PyObject *
-told(const Walk *walk, PyObject *name, PyObject *canonical, PyObject *written, PyObject *counts)
+/* What the texts say by themselves, where that is more; -1 with an exception. */
+static int
+of_texts(const Walk *walk, PyObject *tool, long long *volume, long *level)
 {
-    const long long volume = stated(walk, counts);
-    if (volume < 0) return NULL;
+    for (int at = 0; at < walk->texts; at++) {
+        PyObject *said =
+            PyObject_CallFunctionObjArgs(walk->by->of_text, walk->suspects[at], walk->names[at], tool, NULL);
+        if (said == NULL) return -1;
+        long long of_it;
+        long its_level;
+        const int fine = PyTuple_Check(said) && PyArg_ParseTuple(said, "Ll", &of_it, &its_level);
+        if (!fine && !PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a text says a volume and a level");
+        Py_DECREF(said);
+        if (!fine) return -1;
+        if (of_it > *volume) *volume = of_it;
+        if (its_level > *level) *level = its_level;
+    }
+    return FINE;
+}
+
+static PyObject *
+told(const Walk *walk, PyObject *tool, PyObject *name, PyObject *canonical, PyObject *written, PyObject *counts)
+{
+    long long volume = stated(walk, counts);
+    long level = walk->level ? walk->level : walk->by->default_level;
+    if (volume < 0 || of_texts(walk, tool, &volume, &level)) return NULL;
     PyObject *values[] = {
         Py_NewRef(name),
         Py_NewRef(canonical),
         PyLong_FromLongLong(volume),
-        PyLong_FromLong(walk->level ? walk->level : walk->by->default_level),
+        PyLong_FromLong(level),
         Py_NewRef(written),
     };
     PyObject *made = PyTuple_New(SAID);
@@ -175,13 +200,13 @@ told(const Walk *walk, PyObject *name, PyObject *canonical, PyObject *written, P
     return made;
 }
 
-/* The pass through the arguments of a call to `tool`, whose entry it is; ODD where the rules must look at them. */
+/* The pass through the arguments of a call to a tool with this entry; ODD where the rules must look at them. */
 static int
-examine_arguments(Plans *self, PyObject *tool, PyObject *arguments, PyObject **found)
+examine_arguments(Plans *self, PyObject *tool, PyObject *entry, PyObject *arguments, PyObject **found)
 {
     Walk walk = {.by = self, .data = self->buffer, .room = self->max_bytes, .is_sorted = 1};
-    PyObject *name = PyTuple_GET_ITEM(tool, 0), *counts = PyTuple_GET_ITEM(tool, 1);
-    walk.level = (int)PyLong_AsLong(PyTuple_GET_ITEM(tool, 2));
+    PyObject *name = PyTuple_GET_ITEM(entry, 0), *counts = PyTuple_GET_ITEM(entry, 1);
+    walk.level = (int)PyLong_AsLong(PyTuple_GET_ITEM(entry, 2));
     if (walk.level == -1 && PyErr_Occurred()) return -1;
     int said = put_canonical(&walk, arguments, self->max_depth - 1);
     if (said) return said;
@@ -194,7 +219,7 @@ examine_arguments(Plans *self, PyObject *tool, PyObject *arguments, PyObject **f
         said = put_as_is(&walk, arguments, self->max_depth - 1);
         if (!said) written = PyBytes_FromStringAndSize(walk.data, walk.size);
     }
-    if (written != NULL) *found = told(&walk, name, canonical, written, counts);
+    if (written != NULL) *found = told(&walk, tool, name, canonical, written, counts);
     Py_DECREF(canonical);
     Py_XDECREF(written);
     return said ? said : *found == NULL ? -1 : FINE;
@@ -206,15 +231,15 @@ examine(Plans *self, PyObject *call, PyObject **found)
     if (!PyTuple_Check(call) || PyTuple_GET_SIZE(call) < 2) return ODD;
     PyObject *name = PyTuple_GET_ITEM(call, 0), *arguments = PyTuple_GET_ITEM(call, 1);
     if (!PyUnicode_CheckExact(name) || !PyDict_CheckExact(arguments)) return ODD;
-    PyObject *tool = PyDict_GetItemWithError(self->tools, name);
-    if (tool == NULL) return PyErr_Occurred() ? -1 : ODD;
-    if (!PyTuple_Check(tool) || PyTuple_GET_SIZE(tool) != 3 || !PyBytes_Check(PyTuple_GET_ITEM(tool, 0))) {
+    PyObject *entry = PyDict_GetItemWithError(self->tools, name);
+    if (entry == NULL) return PyErr_Occurred() ? -1 : ODD;
+    if (!PyTuple_Check(entry) || PyTuple_GET_SIZE(entry) != 3 || !PyBytes_Check(PyTuple_GET_ITEM(entry, 0))) {
         PyErr_SetString(PyExc_TypeError, "the entry of a tool is its JSON, whether its amounts count, and its level");
         return -1;
     }
-    Py_INCREF(tool); /* tables forget what they hold before they grow too big */
-    const int said = examine_arguments(self, tool, arguments, found);
-    Py_DECREF(tool);
+    Py_INCREF(entry); /* tables forget what they hold before they grow too big */
+    const int said = examine_arguments(self, name, entry, arguments, found);
+    Py_DECREF(entry);
     return said;
 }
 

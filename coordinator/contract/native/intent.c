@@ -40,23 +40,20 @@ put_calls(Walk *walk, PyObject *told)
 }
 
 static int
-put_end(Walk *walk, PyObject *pair, Py_ssize_t end)
+put_end(Walk *walk, PyObject *edge, Py_ssize_t end)
 {
     char digits[DIGITS];
-    PyObject *index = PyTuple_GET_ITEM(pair, end);
-    const long long number = PyLong_CheckExact(index) ? PyLong_AsLongLong(index) : -1;
-    if (number == -1) PyErr_Clear();
-    return number < 0 ? ODD : put(walk, digits, write_number(digits, number));
+    const long long place = end_of(edge, end);
+    return place < 0 ? ODD : put(walk, digits, write_number(digits, place));
 }
 
 static int
 put_edges(Walk *walk, PyObject *edges)
 {
     for (Py_ssize_t at = 0; at < PySequence_Fast_GET_SIZE(edges); at++) {
-        PyObject *pair = PySequence_Fast_GET_ITEM(edges, at);
-        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) return ODD;
-        if (put(walk, at ? ",[" : "[", at ? 2 : 1) || put_end(walk, pair, 0) || put(walk, ",", 1) ||
-            put_end(walk, pair, 1) || put(walk, "]", 1))
+        PyObject *edge = PySequence_Fast_GET_ITEM(edges, at);
+        if (put(walk, at ? ",[" : "[", at ? 2 : 1) || put_end(walk, edge, 0) || put(walk, ",", 1) ||
+            put_end(walk, edge, 1) || put(walk, "]", 1))
             return ODD;
     }
     return FINE;

@@ -23,12 +23,12 @@ without_tables(void)
 static int
 init(Plans *self, PyObject *args, PyObject *named)
 {
-    static char *names[] = {"tools",      "arguments",     "stated",    "by_rules",  "node",
-                            "provenance", "sha256",        "max_bytes", "max_depth", "max_integer",
-                            "max_volume", "default_level", NULL};
-    PyObject *tools, *arguments, *stated, *by_rules, *node, *provenance, *sha256;
-    if (!PyArg_ParseTupleAndKeywords(args, named, "$O!O!OOO!O!OniLLi", names, &PyDict_Type, &tools, &PyDict_Type,
-                                     &arguments, &stated, &by_rules, &PyTuple_Type, &node, &PyTuple_Type, &provenance,
+    static char *names[] = {"tools",       "arguments",  "stated",        "of_text",   "by_rules",  "node",
+                            "provenance",  "sha256",     "max_bytes",     "max_depth", "max_integer",
+                            "max_volume",  "default_level", NULL};
+    PyObject *tools, *arguments, *stated, *of_text, *by_rules, *node, *provenance, *sha256;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "$O!O!OOOO!O!OniLLi", names, &PyDict_Type, &tools, &PyDict_Type,
+                                     &arguments, &stated, &of_text, &by_rules, &PyTuple_Type, &node, &PyTuple_Type, &provenance,
                                      &sha256, &self->max_bytes, &self->max_depth, &self->max_integer, &self->max_volume,
                                      &self->default_level))
         return -1;
@@ -46,6 +46,7 @@ init(Plans *self, PyObject *args, PyObject *named)
     self->tools = Py_NewRef(tools);
     self->arguments = Py_NewRef(arguments);
     self->stated = Py_NewRef(stated);
+    self->of_text = Py_NewRef(of_text);
     self->by_rules = Py_NewRef(by_rules);
     self->node = Py_NewRef(node);
     self->provenance = Py_NewRef(provenance);
@@ -57,7 +58,7 @@ static void
 dealloc(Plans *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject *held[] = {self->tools, self->arguments,  self->stated, self->by_rules,
+    PyObject *held[] = {self->tools, self->arguments,  self->stated, self->of_text,  self->by_rules,
                         self->node,  self->provenance, self->sha256, self->hexdigest};
     for (size_t at = 0; at < sizeof held / sizeof *held; at++) Py_XDECREF(held[at]);
     PyMem_Free(self->buffer);
@@ -67,7 +68,7 @@ dealloc(Plans *self)
 
 static PyMethodDef methods[] = {
     {"examine", (PyCFunction)plans_examine, METH_O, "What rules and scope say of each call."},
-    {"nodes", (PyCFunction)plans_nodes, METH_VARARGS, "The nodes as JSON."},
+    {"plan", (PyCFunction)(void (*)(void))plans_plan, METH_FASTCALL, "The plan as JSON."},
     {"are_plain", plans_are_plain, METH_VARARGS, "Whether each is a call of that type with ordinary fields."},
     {"intent_hash", (PyCFunction)(void (*)(void))plans_intent, METH_FASTCALL, "The key of exact duplicates."},
     {NULL, NULL, 0, NULL},
@@ -94,7 +95,8 @@ fill(PyObject *module)
 
 static PyMethodDef functions[] = {
     {"apply_edits", (PyCFunction)(void (*)(void))apply_edits, METH_FASTCALL, "A row after edits, if all plainly fit."},
-    {"look_at_nodes", (PyCFunction)(void (*)(void))look_at_nodes, METH_FASTCALL, "Nodes' places and calls, if plain."},
+    {"are_puts", (PyCFunction)(void (*)(void))are_puts, METH_FASTCALL, "Whether edits put values at known places."},
+    {"look_at_plan", (PyCFunction)(void (*)(void))look_at_plan, METH_FASTCALL, "A plan's calls and edges, if plain."},
     {"read_calls", (PyCFunction)(void (*)(void))read_calls, METH_FASTCALL, "Recorded calls, if all are plain."},
     {"read_json", (PyCFunction)(void (*)(void))read_json, METH_FASTCALL,
      "A text's value, if that is not for another to say."},

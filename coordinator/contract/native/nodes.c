@@ -1,8 +1,9 @@
-/* The nodes of a plan as JSON, and its calls in canonical JSON, put together from what was found of the calls. */
+/* The plan of a row as JSON, with the hashes of its calls. */
 #include "native.h"
 
 enum { TIER = 2, HASH = 3 }; /* of the values of a node */
-enum { NODE_NUMBERS = 4 };
+enum { NODE_NUMBERS = 4, CALL = 3, AROUND_PLAN = 32, AROUND_EDGE = 32 };
+enum { TOLD, CALLS, ORIGINAL_ID, ORIGINS, EDGES, OF_PLAN };
 
 typedef struct {
     const char *data;
@@ -82,29 +83,6 @@ provenance_hash(Plans *self, PyObject *said, Piece tier, Piece origin)
     return hex;
 }
 
-/* The values of a node, but for its hash, which is not known yet; `digits` holds its numbers. -1: an exception. */
-static int
-node_values(PyObject *said, PyObject *tier, Piece original_id, Py_ssize_t index, Piece *values,
-            char digits[NODE_NUMBERS][DIGITS])
-{
-    PyObject *told[] = {tier, PyTuple_GET_ITEM(said, VOLUME), PyTuple_GET_ITEM(said, SENSITIVITY)};
-    Piece numbers[NODE_NUMBERS];
-    for (int at = 0; at < 3; at++) {
-        const long number = PyLong_AsLong(told[at]);
-        if (number == -1 && PyErr_Occurred()) return -1;
-        numbers[at] = number_piece(digits[at], number);
-    }
-    values[0] = bytes_piece(PyTuple_GET_ITEM(said, NAME));
-    values[1] = bytes_piece(PyTuple_GET_ITEM(said, WRITTEN));
-    values[TIER] = numbers[0];
-    values[HASH] = (Piece){NULL, HEX_OF_SHA256};
-    values[4] = numbers[1];
-    values[5] = numbers[2];
-    values[6] = original_id;
-    values[7] = number_piece(digits[3], (long)index);
-    return 0;
-}
-
 /* Whether it is what `examine` says of a call. */
 int
 is_told(PyObject *said)
@@ -113,72 +91,153 @@ is_told(PyObject *said)
            PyBytes_Check(PyTuple_GET_ITEM(said, CANONICAL)) && PyBytes_Check(PyTuple_GET_ITEM(said, WRITTEN));
 }
 
-/* The bytes that all nodes come to, with brackets and commas; -1: an exception. */
-static Py_ssize_t
-size_of_nodes(Plans *self, PyObject *told, PyObject *tiers, PyObject *original_id, PyObject *origins)
+/* One end of an edge; -1, without an exception, for what is no pair of places. */
+long long
+end_of(PyObject *edge, Py_ssize_t end)
 {
-    Py_ssize_t size = 2;
-    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(told); at++) {
-        char digits[NODE_NUMBERS][DIGITS];
-        Piece values[NODE_VALUES];
-        PyObject *said = PyList_GET_ITEM(told, at);
-        if (!is_told(said) || !PyBytes_Check(PyList_GET_ITEM(origins, at))) {
+    if (!PyTuple_Check(edge) || PyTuple_GET_SIZE(edge) != 2) return -1;
+    PyObject *place = PyTuple_GET_ITEM(edge, end);
+    const long long number = PyLong_CheckExact(place) ? PyLong_AsLongLong(place) : -1;
+    if (number == -1) PyErr_Clear();
+    return number < 0 ? -1 : number;
+}
+
+/* The bytes that a plan comes to at most; -1: an exception. */
+static Py_ssize_t
+room_for(const Plans *self, PyObject *told, PyObject *origins, Py_ssize_t id, Py_ssize_t edges)
+{
+    static const Piece nothing[NODE_VALUES];
+    const Py_ssize_t node = size_of(self->node, nothing, NODE_VALUES) + HEX_OF_SHA256 + NODE_NUMBERS * DIGITS + id + 1;
+    Py_ssize_t room = AROUND_PLAN + PyTuple_GET_SIZE(told) * node + edges * (2 * (id + DIGITS) + AROUND_EDGE);
+    for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(told); at++) {
+        PyObject *said = PyTuple_GET_ITEM(told, at);
+        if (!is_told(said) || !PyBytes_Check(PyTuple_GET_ITEM(origins, at))) {
             PyErr_SetString(PyExc_TypeError, "not what `examine` says, or an origin that is not bytes");
             return -1;
         }
-        if (node_values(said, PyList_GET_ITEM(tiers, at), ascii_piece(original_id), at, values, digits)) return -1;
-        size += size_of(self->node, values, NODE_VALUES) + (at > 0);
+        room += PyBytes_GET_SIZE(PyTuple_GET_ITEM(said, NAME)) + PyBytes_GET_SIZE(PyTuple_GET_ITEM(said, WRITTEN));
     }
-    return size;
+    return room;
 }
 
-static PyObject *
-put_nodes(Plans *self, PyObject *told, PyObject *tiers, PyObject *original_id, PyObject *origins)
+/* Write the node at a place; NULL: an exception. */
+static char *
+put_node(Plans *self, char *to, PyObject *const *items, Py_ssize_t at, Piece original_id)
 {
-    const Py_ssize_t size = size_of_nodes(self, told, tiers, original_id, origins);
-    PyObject *made = size < 0 ? NULL : PyBytes_FromStringAndSize(NULL, size);
-    if (made == NULL) return NULL;
-    char *to = PyBytes_AS_STRING(made);
-    *to++ = '[';
-    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(told); at++) {
-        char digits[NODE_NUMBERS][DIGITS];
-        Piece values[NODE_VALUES];
-        PyObject *said = PyList_GET_ITEM(told, at), *hash = NULL;
-        if (!node_values(said, PyList_GET_ITEM(tiers, at), ascii_piece(original_id), at, values, digits))
-            hash = provenance_hash(self, said, values[TIER], bytes_piece(PyList_GET_ITEM(origins, at)));
-        if (hash == NULL) {
-            Py_DECREF(made);
-            return NULL;
-        }
-        values[HASH] = ascii_piece(hash);
-        if (at) *to++ = ',';
-        to = fill(to, self->node, values, NODE_VALUES);
-        Py_DECREF(hash);
+    PyObject *said = PyTuple_GET_ITEM(items[TOLD], at), *call = PyTuple_GET_ITEM(items[CALLS], at);
+    if (!PyTuple_Check(call) || PyTuple_GET_SIZE(call) != CALL) {
+        PyErr_SetString(PyExc_TypeError, "not a call");
+        return NULL;
     }
-    *to = ']';
-    return made;
+    PyObject *told[] = {PyTuple_GET_ITEM(call, CALL - 1), PyTuple_GET_ITEM(said, VOLUME),
+                        PyTuple_GET_ITEM(said, SENSITIVITY)};
+    char digits[NODE_NUMBERS][DIGITS];
+    Piece numbers[CALL];
+    for (int number = 0; number < CALL; number++) {
+        const long value = PyLong_AsLong(told[number]);
+        if (value == -1 && PyErr_Occurred()) return NULL;
+        numbers[number] = number_piece(digits[number], value);
+    }
+    PyObject *hash =
+        provenance_hash(self, said, numbers[0], bytes_piece(PyTuple_GET_ITEM(items[ORIGINS], at)));
+    if (hash == NULL) return NULL;
+    const Piece values[NODE_VALUES] = {
+        bytes_piece(PyTuple_GET_ITEM(said, NAME)),
+        bytes_piece(PyTuple_GET_ITEM(said, WRITTEN)),
+        numbers[0],
+        ascii_piece(hash),
+        numbers[1],
+        numbers[2],
+        original_id,
+        number_piece(digits[NODE_NUMBERS - 1], (long)at),
+    };
+    if (at) *to++ = ',';
+    to = fill(to, self->node, values, NODE_VALUES);
+    Py_DECREF(hash);
+    return to;
 }
 
-/* nodes(told, tiers, original_id, origins) -> the nodes as JSON.
+static char *
+put_text_of(char *to, const char *text)
+{
+    return copy(to, (Piece){text, (Py_ssize_t)strlen(text)});
+}
+
+/* Write an edge; NULL without an exception for what is none. */
+static char *
+put_edge(char *to, PyObject *edge, Piece original_id)
+{
+    char digits[DIGITS];
+    for (int end = 0; end < 2; end++) {
+        const long long place = end_of(edge, end);
+        if (place < 0) return NULL;
+        to = copy(put_text_of(to, end ? ",\"" : "[\""), original_id);
+        to = copy(put_text_of(to, "_tool_"), number_piece(digits, place));
+        *to++ = '"';
+    }
+    *to++ = ']';
+    return to;
+}
+
+/* Write the plan; its end, or NULL with or without an exception. */
+static char *
+put_plan(Plans *self, char *to, PyObject *const *items)
+{
+    const Piece original_id = ascii_piece(items[ORIGINAL_ID]);
+    to = put_text_of(to, "{\"nodes\":[");
+    for (Py_ssize_t at = 0; to != NULL && at < PyTuple_GET_SIZE(items[TOLD]); at++)
+        to = put_node(self, to, items, at, original_id);
+    if (to != NULL) to = put_text_of(to, "],\"edges\":[");
+    for (Py_ssize_t at = 0; to != NULL && at < PyTuple_GET_SIZE(items[EDGES]); at++) {
+        if (at) *to++ = ',';
+        to = put_edge(to, PyTuple_GET_ITEM(items[EDGES], at), original_id);
+    }
+    return to == NULL ? NULL : put_text_of(to, "]}");
+}
+
+/* The plan of items that are tuples of one length, but for the id, an ASCII text, and the edges. */
+static PyObject *
+plan_of(Plans *self, PyObject *const *items)
+{
+    const Py_ssize_t id = PyUnicode_GET_LENGTH(items[ORIGINAL_ID]), edges = PyTuple_GET_SIZE(items[EDGES]);
+    const Py_ssize_t room = room_for(self, items[TOLD], items[ORIGINS], id, edges);
+    PyObject *made = room < 0 ? NULL : PyBytes_FromStringAndSize(NULL, room);
+    if (made == NULL) return NULL;
+    const char *end = put_plan(self, PyBytes_AS_STRING(made), items);
+    if (end != NULL) {
+        _PyBytes_Resize(&made, end - PyBytes_AS_STRING(made));
+        return made;
+    }
+    Py_DECREF(made);
+    if (PyErr_Occurred()) return NULL;
+    Py_RETURN_NOTIMPLEMENTED;
+}
+
+/* plan(told, calls, original_id, origins, edges) -> the plan as JSON; NotImplemented for edges that are no tuples.
  *
- * Lists of one length: what `examine` said of each call, its provenance tier, the canonical JSON of its origin.
- * Hashing lets other threads run: what is written to is this call's own, and lists are copied first.
+ * Of one length: what `examine` said of each call, the calls with their provenance tiers, the canonical JSON of their
+ * origins. Hashing lets other threads run: what is written to is this call's own, and lists are copied first.
  */
 PyObject *
-plans_nodes(Plans *self, PyObject *args)
+plans_plan(Plans *self, PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *lists[3], *own[3] = {NULL, NULL, NULL}, *original_id, *made = NULL;
+    PyObject *items[OF_PLAN] = {NULL}, *made = NULL;
     if (self->buffer == NULL) return without_tables();
-    if (!PyArg_ParseTuple(args, "O!O!UO!", &PyList_Type, &lists[0], &PyList_Type, &lists[1], &original_id, &PyList_Type,
-                          &lists[2]))
+    if (count != OF_PLAN || !PyUnicode_Check(args[ORIGINAL_ID]) || !PyUnicode_IS_COMPACT_ASCII(args[ORIGINAL_ID])) {
+        PyErr_SetString(PyExc_TypeError, "plan takes calls and what is known of them, an ASCII id, origins and edges");
         return NULL;
+    }
     int fine = 1;
-    for (int at = 0; at < 3; at++) fine &= (own[at] = PyList_GetSlice(lists[at], 0, PY_SSIZE_T_MAX)) != NULL;
-    if (fine && PyUnicode_IS_COMPACT_ASCII(original_id) && PyList_GET_SIZE(own[0]) == PyList_GET_SIZE(own[1]) &&
-        PyList_GET_SIZE(own[0]) == PyList_GET_SIZE(own[2]))
-        made = put_nodes(self, own[0], own[1], original_id, own[2]);
+    for (int at = 0; at < OF_PLAN; at++) {
+        items[at] = at == ORIGINAL_ID ? Py_NewRef(args[at]) : PySequence_Tuple(args[at]);
+        fine &= items[at] != NULL;
+        if (!fine) break;
+    }
+    if (fine && PyTuple_GET_SIZE(items[TOLD]) == PyTuple_GET_SIZE(items[CALLS]) &&
+        PyTuple_GET_SIZE(items[TOLD]) == PyTuple_GET_SIZE(items[ORIGINS]))
+        made = plan_of(self, items);
     else if (fine)
-        PyErr_SetString(PyExc_ValueError, "lists of different lengths, or an original_id that is not ASCII");
-    for (int at = 0; at < 3; at++) Py_XDECREF(own[at]);
+        PyErr_SetString(PyExc_ValueError, "sequences of different lengths");
+    for (int at = 0; at < OF_PLAN; at++) Py_XDECREF(items[at]);
     return made;
 }

@@ -70,7 +70,7 @@ is_sql(const unsigned char *text, Py_ssize_t size)
 static int
 is_suspicious(const unsigned char *text, Py_ssize_t size, unsigned char found)
 {
-    if ((found & (AT | NUL)) || (size && (text[0] == '*' || text[0] == '%'))) return 1;
+    if ((found & AT) || (size && (text[0] == '*' || text[0] == '%'))) return 1;
     if ((found & DIGIT) && has_number(text, size)) return 1;
     if ((found & CAPITAL) && (has_word(text, size, "eyJ") || has_word(text, size, "-BEGIN"))) return 1;
     return is_sql(text, size);
@@ -144,7 +144,13 @@ put_text(Walk *walk, PyObject *text)
         return ODD;
     }
     const unsigned char found = classes_of(data, size);
-    return is_suspicious((const unsigned char *)data, size, found) ? ODD : put_quoted(walk, data, size, found);
+    if (found & NUL) return ODD;
+    if (walk->under != NULL && is_suspicious((const unsigned char *)data, size, found)) {
+        if (walk->texts == MOST_SUSPECTS) return ODD;
+        walk->suspects[walk->texts] = text;
+        walk->names[walk->texts++] = walk->under;
+    }
+    return put_quoted(walk, data, size, found);
 }
 
 /* A text of which the scope wants to know nothing. */

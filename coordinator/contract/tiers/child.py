@@ -17,7 +17,7 @@ import orjson
 from .. import patch, rules
 from ..canonical import canonical
 from ..compiled import MODULE
-from ..examined import examine, intent_hash, node_ids, nodes_json, plan_json
+from ..examined import examine, intent_hash, node_id, plan_json
 from ..mutation import DELTA_PER_SEVERITY, TERMS, Split
 from ..sample import SCHEMA_VERSION, Reject
 from ..violations import check_schema
@@ -35,6 +35,7 @@ _content_hash, _folded = (
     lru_cache(64)(rules.folded),
 )  # rows of a parent share queries
 _ID_ROOM = 110
+_NO_ORIGINS: Mapping[str, Any] = {}
 _LABELS = {"II": "adversarial", "III": "boundary"}
 _STAMPED = ("parent", "pair_id", "group_id", "variant", "split", "mutation", "violation_labels")
 _NODE = ("node_id", "tool_name", "arguments", "provenance_tier")
@@ -74,16 +75,18 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
             "parent": parent.name,
             "pair_id": f"{seed}-{pair}",
             "group_id": family.group_id,
-            "variant": "mutant" if variant.is_mutant else "control",
+            "variant": "control" if variant.positive is None else "mutant",
             "split": family.split,
             "mutation": _mutation(corrupter, variant, seed, names, number, pair),
             "violation_labels": _labels_json(corrupter.term, variant.severity, variant.explanation),
         }
-        child = derive(parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp, known)
-        if not is_sound(variant, corrupter, len(child.calls), child.metadata):
-            check_schema(child.line)
-        rules.check_sizes(child.line)
-        made.append(Made(child.line, child.calls[variant.targets[0]][0] if variant.targets else ""))
+        line, calls, metadata = derive(
+            parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp, known
+        )
+        if not is_sound(variant, corrupter, len(calls), metadata):
+            check_schema(line)
+        rules.check_sizes(line)
+        made.append(Made(line, calls[variant.targets[0]][0] if variant.targets else ""))
     return made
 
 
@@ -111,7 +114,7 @@ def _mutation(
         "operator": variant.operator,
         "difficulty": variant.difficulty,
         "factor": variant.factor,
-        "target_node_ids": [f"{names[number]}_tool_{index}" for index in variant.targets],
+        "target_node_ids": [node_id(names[number], index) for index in variant.targets],
         "seed": seed,
         "edits": list(variant.edits),
     }
@@ -124,29 +127,26 @@ def _mutation(
 @lru_cache(256, typed=True)
 def _labels_json(term: str, severity: float, explanation: str) -> orjson.Fragment:
     """The labels' JSON; all benign rows of a term have the same."""
-    return orjson.Fragment(orjson.dumps(labels(term, severity, explanation)))
+    said = [_label(name, severity, explanation) if name == term else _NOT_VIOLATED[name] for name in TERMS]
+    return orjson.Fragment(orjson.dumps(said))
 
 
 def labels(term: str, severity: float, explanation: str) -> list[dict[str, Any]]:
     """The four labels in fixed order, `term` violated where there is a severity."""
-    return [
-        {
-            "energy_term": name,
-            "violated": name == term and severity > 0,
-            "severity": severity if name == term else 0.0,
-            "delta_estimate": severity * DELTA_PER_SEVERITY if name == term else 0.0,
-            "explanation": explanation if name == term else "",
-        }
-        for name in TERMS
-    ]
+    return [_label(name, severity, explanation) if name == term else _label(name) for name in TERMS]
 
 
-class Child(NamedTuple):
-    """A row made of a parent: its line, and the calls and metadata that went into it."""
+def _label(name: str, severity: float = 0.0, explanation: str = "") -> dict[str, Any]:
+    return {
+        "energy_term": name,
+        "violated": severity > 0,
+        "severity": severity,
+        "delta_estimate": severity * DELTA_PER_SEVERITY,
+        "explanation": explanation,
+    }
 
-    line: bytes
-    calls: list[Planned]
-    metadata: dict[str, Any]
+
+_NOT_VIOLATED = {name: orjson.Fragment(orjson.dumps(_label(name))) for name in TERMS}
 
 
 def derive(
@@ -157,8 +157,10 @@ def derive(
     loader: str,
     stamp: Mapping[str, Any],
     known: Known | None = None,
-) -> Child:
+) -> tuple[bytes, list[Planned], dict[str, Any]]:
     """The parent's row after `edits`, all that follows from it made anew, stamped; not shown to the schema.
+
+    Returned are its line, and the calls and the metadata that went into that.
 
     `known` remembers what was found of the calls that are put in, for the other rows of a block.
     Raises `Reject` E16 for edits that do not fit the parent, and the plan's own codes for what they make of it.
@@ -168,15 +170,13 @@ def derive(
     except ValueError as error:
         raise Reject("E16", str(error), "metadata.mutation.edits") from None
     metadata, plan = edited["metadata"], edited["execution_plan"]
-    index, calls, told = _looked_at(parent, plan["nodes"], {} if known is None else known)
+    index, calls, told, edges = _looked_at(parent, plan, {} if known is None else known)
     query, source = metadata["query"], metadata["source"]
-    default = rules.origin_json(source, original_id, _content_hash(query))
-    origins = [default] * len(calls)
-    stated = {_place(index, name): origin for name, origin in (metadata.get("provenance") or {}).items()}
-    for at, origin in stated.items():
-        origins[at] = canonical(origin)
-    edges = sorted((_place(index, start), _place(index, end)) for start, end in plan["edges"])
-    rules.check_edges(edges, len(calls))
+    origins = [rules.origin_json(source, original_id, _content_hash(query))] * len(calls)
+    stated: dict[int, Any] = {}
+    for name, origin in (metadata.get("provenance") or _NO_ORIGINS).items():
+        at = _place(index, name)
+        stated[at], origins[at] = origin, canonical(origin)
     rules.check_edge_kind(metadata["edge_kind"], len(edges))
     out = {
         "schema_version": SCHEMA_VERSION,
@@ -193,39 +193,37 @@ def derive(
         if (value := metadata.get(key)) is not None:
             out[key] = value
     if stated:
-        names = node_ids(original_id, len(calls))
-        out["provenance"] = {names[at]: origin for at, origin in stated.items()}
+        out["provenance"] = {node_id(original_id, at): origin for at, origin in stated.items()}
     out |= stamp
-    nodes_text = nodes_json(told, [tier for _, _, tier in calls], original_id, origins)
     record = {
-        "execution_plan": orjson.Fragment(plan_json(nodes_text, edges, original_id)),
+        "execution_plan": orjson.Fragment(plan_json(told, calls, original_id, origins, edges)),
         "label": _LABELS[tier] if stamp["variant"] == "mutant" else "benign",
         "original_id": original_id,
         "category": edited["category"],
         "metadata": out,
     }
     try:
-        return Child(orjson.dumps(record), calls, out)
+        return orjson.dumps(record), calls, out
     except TypeError as error:  # an integer over 64 bits, or a lone surrogate
         raise Reject("E11", f"cannot be written as JSON: {error}") from None
 
 
-def _looked_at(
-    parent: Parent, nodes: Sequence[Mapping[str, Any]], known: Known
-) -> tuple[dict[str, int], list[Planned], list[Examined]]:
-    """Of edited nodes: where each stands, its call, and what rules and scope say of that.
+Looked = tuple[dict[str, int], list[Planned], list[Examined], list[tuple[int, int]]]
+"""Of an edited plan: where each node stands, their calls, what rules and scope say of these, the edges in order."""
 
-    Most are the parent's, which was looked at already.
-    """
-    found = NotImplemented if MODULE is None else MODULE.look_at_nodes(nodes, parent.examined, _NODE)
-    index, calls, told = _looked_at_in_python(parent, nodes) if found is NotImplemented else found
-    return index, calls, [_examined(calls[at], known) if said is None else said for at, said in enumerate(told)]
+
+def _looked_at(parent: Parent, plan: Mapping[str, Any], known: Known) -> Looked:
+    """Most calls are the parent's, which was looked at already. Raises `Reject`."""
+    nodes, edges = plan["nodes"], plan["edges"]
+    found = NotImplemented if MODULE is None else MODULE.look_at_plan(nodes, edges, parent.examined, _NODE)
+    index, calls, told, pairs = _looked_at_in_python(parent, nodes, edges) if found is NotImplemented else found
+    return index, calls, [_examined(calls[at], known) if said is None else said for at, said in enumerate(told)], pairs
 
 
 def _looked_at_in_python(
-    parent: Parent, nodes: Sequence[Mapping[str, Any]]
-) -> tuple[dict[str, int], list[Planned], list[Examined | None]]:
-    """Of edited nodes: where each stands, its call, and what is known of that since its parent was looked at."""
+    parent: Parent, nodes: Sequence[Mapping[str, Any]], edges: Sequence[Sequence[str]]
+) -> tuple[dict[str, int], list[Planned], list[Examined | None], list[tuple[int, int]]]:
+    """As `_looked_at`, but that a call may be one of which nothing is known."""
     index: dict[str, int] = {}
     calls: list[Planned] = []
     told: list[Examined | None] = []
@@ -239,7 +237,9 @@ def _looked_at_in_python(
         found = parents.get(id(arguments))
         calls.append((name, arguments, tier))
         told.append(found[1] if found is not None and found[0] == name else None)
-    return index, calls, told
+    pairs = sorted((_place(index, start), _place(index, end)) for start, end in edges)
+    rules.check_edges(pairs, len(calls))
+    return index, calls, told, pairs
 
 
 def _place(index: Mapping[str, int], node_id: str) -> int:
@@ -267,8 +267,8 @@ def replay(parent_record: Mapping[str, Any], child_record: Mapping[str, Any]) ->
         raise Reject("E16", f"is a child of {metadata['parent'][:120]}, not of {parent.name}", "metadata.parent")
     stamp = {key: metadata[key] for key in _STAMPED}
     edits = metadata["mutation"]["edits"]
-    made = derive(parent, edits, child_record["original_id"], metadata["tier"], metadata["loader"], stamp)
-    again = orjson.loads(made.line)
+    line, _, _ = derive(parent, edits, child_record["original_id"], metadata["tier"], metadata["loader"], stamp)
+    again = orjson.loads(line)
     if again != child_record:
         where = next((key for key in again["metadata"] if again["metadata"][key] != metadata.get(key)), "plan")
         raise Reject("E16", f"the edits do not make this row of its parent ({where})", "metadata.mutation.edits")

@@ -30,11 +30,6 @@ class Variant(NamedTuple):
     explanation: str = ""
     limit: int | str | None = None
 
-    @property
-    def is_mutant(self) -> bool:
-        """Whether the variant breaks its rule."""
-        return self.positive is not None
-
 
 class Corrupter(ABC):
     """One strategy of a tier. It keeps no state: the same parent and draw always give the same block."""

@@ -51,15 +51,15 @@ def _of_tool(tool: str) -> int:
     return number("target", tool)
 
 
-def key_of(corrupter: Corrupter, draw: Draw, variant: Variant, group: str, row: Made) -> Key:
-    """The key of a row just made. It stands at place 0: who puts strategies together knows the tier's order."""
-    return Key(
+def key_of(corrupter: Corrupter, draw: Draw, variant: Variant, group: str, row: Made) -> bytes:
+    """The packed key of a row just made. It stands at place 0: who puts strategies together knows the tier's order."""
+    return _LAYOUT.pack(
         draw.seed,
         int(group, 16),
         _of_tool(row.tool),
         0,
         _PLACES[variant.difficulty],
         corrupter.places[variant.operator],
-        int(variant.is_mutant),
+        variant.positive is not None,
         len(row.line) + 1,
     )

@@ -46,8 +46,7 @@ class Plan:
 
     def ids(self) -> list[str]:
         """All node ids in order."""
-        own = [node["node_id"] for node in self.parent.nodes]
-        return [*(n["node_id"] for n in self.before), *own, *(n["node_id"] for n in self.after)]
+        return [node["node_id"] for node in (*self.before, *self.parent.nodes, *self.after)]
 
     def tool(self, node_id: str) -> str:
         """The tool of a node."""
@@ -66,7 +65,7 @@ class Plan:
         edits = [add(f"/execution_plan/nodes/{at}", _tiered(node, tiers)) for at, node in enumerate(self.before)]
         edits += [add("/execution_plan/nodes/-", _tiered(node, tiers)) for node in self.after]
         shift = len(self.before)
-        for at, node in enumerate(self.parent.nodes):
+        for at, node in enumerate(self.parent.nodes if tiers else ()):
             tier = tiers.get(node["node_id"], node["provenance_tier"])
             if tier != node["provenance_tier"]:
                 edits.append(replace(f"/execution_plan/nodes/{at + shift}/provenance_tier", tier))

@@ -11,9 +11,12 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, get_args
 
+from ..compiled import MODULE
 from ..mutation import MAX_BOUNDARY_SEVERITY, MAX_EDITS, Difficulty
+from ..patch import NAMES
 from ..plans import MAX_NODES
 from ..sample import EdgeKind
+from ..scope import Vocabulary
 from ..tier_rules import may_edit
 from .corrupter import Corrupter, Variant
 
@@ -23,8 +26,6 @@ _POINTER = re.compile(r"(/([^~/\n]|~[01])*)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_SEVERE = {"II": 1.0, "III": MAX_BOUNDARY_SEVERITY}
 _ORIGIN = {"source_type", "source_id", "content_sha256"}
-_PUTS = ("op", "path", "value")
-_OPERATIONS = ("add", "replace")
 
 
 def is_sound(variant: Variant, corrupter: Corrupter, nodes: int, metadata: Mapping[str, Any]) -> bool:
@@ -64,13 +65,13 @@ def _is_labelled(variant: Variant, tier: str) -> bool:
 
 
 def _are_edits(edits: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether all put a value at a legal place, as `patch` makes them: a loop, as above."""
-    for edit in edits:
-        if tuple(edit) != _PUTS or edit["op"] not in _OPERATIONS:
-            return False
-        if type(edit["path"]) is not str or not _is_place(edit["path"]):
-            return False
-    return True
+    """Whether all put a value at a legal place, as `patch` makes them."""
+    if MODULE is not None and MODULE.are_puts(edits, NAMES, _PLACES):
+        return True
+    return all(
+        tuple(edit) == NAMES[:3] and edit["op"] in NAMES[3:] and type(edit["path"]) is str and _PLACES[edit["path"]]
+        for edit in edits
+    )
 
 
 def _are_texts(metadata: Mapping[str, Any]) -> bool:
@@ -103,6 +104,9 @@ def _is_named(strategy: str, operator: str) -> bool:
     return all(_NAME.fullmatch(name) is not None for name in (strategy, operator))
 
 
-@lru_cache(16_384)
 def _is_place(pointer: str) -> bool:
     return len(pointer) <= 512 and _POINTER.fullmatch(pointer) is not None and may_edit(pointer)
+
+
+_PLACES: dict[str, bool] = Vocabulary(_is_place)
+"""Of pointers, whether an edit may go there."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordinator.contract import Call, Reject, Sample, Skip, compiled, examined, rules
+from coordinator.contract import Call, Reject, Sample, Skip, compiled, examined, rules, walk
 from coordinator.contract.build import Identity, Line, build
 from tests.unit.contract.test_build import ARGUMENTS, WORDS
 from tests.unit.contract.test_build import CALLS as CALLS_OF_ANY
@@ -22,6 +22,7 @@ NATIVE: Any = examined.NATIVE
 WHO = Identity("example/giveaways", "giveaways", "function_calling", unique_ids=True)
 CALLS = st.lists(st.builds(Call, WORDS, ARGUMENTS, st.integers(1, 3)), min_size=1, max_size=6)
 COUNTS = st.integers(0, 70)
+NAMES = ("to", "query", "path", "sql", "limit")
 TOLD = st.tuples(st.binary(max_size=9), st.binary(max_size=99), st.just(1), st.just(2), st.just(b"{}"))
 needs_native = pytest.mark.skipif(
     NATIVE is None, reason="the native module is not there: no C compiler at installation"
@@ -50,50 +51,67 @@ def test_both_ways_give_the_same_line(calls: list[Call], query: str, chained: bo
 
 @needs_native
 @pytest.mark.parametrize("sizes", [[10], [8_000] * 9, [8_000] * 2, [1] * 64, [65_000], []])
-def test_nodes_are_the_same(sizes: list[int]) -> None:
+def test_plans_are_the_same(sizes: list[int]) -> None:
     told = [(b'"a"', b"{}", 10_000, 5, b'{"a":"%b"}' % (b"x" * size)) for size in sizes]
-    tiers, origins = [1 + size % 3 for size in sizes], [b"{}"] * len(sizes)
-    slow = examined.nodes_in_python(told, tiers, "train-7", origins)
-    assert NATIVE.nodes(told, tiers, "train-7", origins) == slow
+    calls, origins = [("a", {}, 1 + size % 3) for size in sizes], [b"{}"] * len(sizes)
+    for edges in ([], [(0, 1)], [(at, at + 1) for at in range(len(sizes))], [(2**62, 2**63 - 1)] * 70):
+        slow = examined.plan_in_python(told, calls, "train-7", origins, edges)
+        assert NATIVE.plan(told, calls, "train-7", origins, edges) == slow
+        assert NATIVE.plan(told, tuple(calls), "train-7", origins, tuple(edges)) == slow
+
+
+@needs_native
+@pytest.mark.parametrize("edge", [[0, 1], (0,), (0, 1, 2), (0, -1), (0, "1"), (0, True), (0, 2**70), None])
+def test_edges_that_are_no_pairs_of_places_are_left_to_python(edge: Any) -> None:
+    assert NATIVE.plan([], [], "a", [], [(0, 1), edge]) is NotImplemented
 
 
 @needs_native
 def test_threads_do_not_write_into_each_other() -> None:
     """Hashing more than some kilobytes lets another thread run."""
     made = [_big(number) for number in range(4)]
-    alone = [examined.nodes_in_python(*one) for one in made]
+    alone = [examined.plan_in_python(*one) for one in made]
     with ThreadPoolExecutor(4) as pool:
         for _ in range(100):
-            assert list(pool.map(lambda one: NATIVE.nodes(*one), made)) == alone
+            assert list(pool.map(lambda one: NATIVE.plan(*one), made)) == alone
 
 
 def _big(number: int) -> Any:
     text = b'{"a":"%b"}' % (b"%d" % number * 7_000)
-    return [(b'"a"', text, 1, 2, text)] * 6, [1] * 6, f"train-{number}", [b"{}"] * 6
+    return [(b'"a"', text, 1, 2, text)] * 6, [("a", {}, 1)] * 6, f"train-{number}", [b"{}"] * 6, [(0, number)]
+
+
+SAID = (b"", b"", 1, 1, b"")
+CALL = ("a", {}, 1)
 
 
 @needs_native
 @pytest.mark.parametrize(
     "arguments",
     [
-        ([], [1], "a", []),
-        ([None], [1], "a", [b""]),
-        ([(b"", b"", 1, 1)], [1], "a", [b""]),
-        ([(b"", b"", "1", 1, b"")], [1], "a", [b""]),
-        ([(b"", b"", 10**40, 1, b"")], [1], "a", [b""]),
-        ([(b"", b"", 1, 1, b"")], ["1"], "a", [b""]),
-        ([(b"", b"", 1, 1, b"")], [10**40], "a", [b""]),
-        ([(b"", b"", 1, 1, b"")], [1], "é", [b""]),
-        ([(b"", b"", 1, 1, b"")], [1], b"a", [b""]),
-        ([(b"", b"", 1, 1, b"")], [1], "a", [""]),
-        ((), [], "a", []),
+        ([], [CALL], "a", [], []),
+        ([None], [CALL], "a", [b""], []),
+        ([SAID[:4]], [CALL], "a", [b""], []),
+        ([(b"", b"", "1", 1, b"")], [CALL], "a", [b""], []),
+        ([(b"", b"", 10**40, 1, b"")], [CALL], "a", [b""], []),
+        ([SAID], [("a", {}, "1")], "a", [b""], []),
+        ([SAID], [("a", {}, 10**40)], "a", [b""], []),
+        ([SAID], [("a", {})], "a", [b""], []),
+        ([SAID], [["a", {}, 1]], "a", [b""], []),
+        ([SAID], [CALL], "é", [b""], []),
+        ([SAID], [CALL], b"a", [b""], []),
+        ([SAID], [CALL], "a", [""], []),
+        ([SAID], [CALL], "a", [], []),
+        ([SAID], [CALL], "a", [b""], None),
+        (1, [], "a", [], []),
+        ([], [], "a", []),
         (None,),
         (),
     ],
 )
-def test_nodes_of_anything_else_raise(arguments: tuple[Any, ...]) -> None:
+def test_a_plan_of_anything_else_raises(arguments: tuple[Any, ...]) -> None:
     with pytest.raises((TypeError, ValueError, OverflowError)):
-        NATIVE.nodes(*arguments)
+        NATIVE.plan(*arguments)
 
 
 @needs_native
@@ -135,6 +153,56 @@ def test_a_text_that_is_in_order_is_hashed_in_c() -> None:
             NATIVE.intent_hash(*wrong)
 
 
+SUSPICIOUS = (
+    "kim@firm.example",
+    "*",
+    "%",
+    "4111 1111 1111 1111",
+    "GB82 WEST 1234 5698 7654 32",
+    "+4915112345678",
+    "select * from users",
+    "SELECT name FROM a WHERE b = 1",
+    "eyJhbGciOi.eyJzdWIiOi.x",
+    "a",
+    "ü@",
+    "@\0",
+    '"@',
+)
+TEXTS = st.recursive(
+    st.sampled_from(SUSPICIOUS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@needs_native
+@settings(max_examples=600)
+@given(st.sampled_from(["run_sql", "search_mail", "list_users"]), st.dictionaries(st.sampled_from(NAMES), TEXTS))
+def test_texts_say_the_same_of_a_call(tool: str, arguments: dict[str, Any]) -> None:
+    """A text at which a detector may fire is judged by the name that it is under, in lists and in inner objects."""
+    calls = [Call(tool, arguments)]
+    try:
+        expected = [walk.by_rules(calls[0], 0)]
+    except Reject:
+        for way in (NATIVE.examine, walk.examine):
+            with pytest.raises(Reject):
+                way(calls)
+    else:
+        assert NATIVE.examine(calls) == walk.examine(calls) == expected
+
+
+@needs_native
+def test_a_call_of_ordinary_names_is_judged_in_c_whatever_its_texts() -> None:
+    asked: list[Any] = []
+    plans = _plans(of_text=lambda *text: asked.append(text) or (7, 4), max_bytes=200)
+    inner = {"limit": ["d@x", {"limit": "c@x"}, "b@x"]}
+    for arguments in ({"limit": "a@x"}, {"limit": [inner, "a@x"]}):
+        assert plans.examine([("x", arguments, 1)])[0][2:4] == (7, 4)
+    assert [text for text, _, _ in asked] == ["a@x", "d@x", "c@x", "b@x", "a@x"]
+    with pytest.raises(ZeroDivisionError):  # more of them than it has room for
+        plans.examine([("x", {"limit": ["a@x"] * 9}, 1)])
+
+
 @needs_native
 @pytest.mark.parametrize("calls", [None, 1, [1], [()], [("x",)], [(1, {}, 1)], [("x", [], 1)]])
 def test_what_is_no_call_raises(calls: Any) -> None:
@@ -153,6 +221,9 @@ def _bug(*anything: Any) -> Any:
         ({"by_rules": _bug}, ("y", {}, 1)),
         ({"stated": _bug}, ("x", {"limit": 1}, 1)),
         ({"stated": lambda values, counts: "1"}, ("x", {"limit": 1}, 1)),
+        ({"of_text": _bug}, ("x", {"limit": "a@b"}, 1)),
+        ({"of_text": lambda text, name, tool: 1}, ("x", {"limit": "a@b"}, 1)),
+        ({"of_text": lambda text, name, tool: (1, "2")}, ("x", {"limit": "a@b"}, 1)),
         ({"tools": {"x": 1}}, ("x", {}, 1)),
         ({"tools": {"x": (b"", True, None)}}, ("x", {}, 1)),
         ({"arguments": {"limit": None}}, ("x", {"limit": 1}, 1)),
@@ -180,7 +251,7 @@ def test_it_is_made_once_and_never_empty() -> None:
     with pytest.raises((TypeError, ValueError)):
         plans.__init__(**_tables())
     empty = type(NATIVE).__new__(type(NATIVE))
-    for use in (lambda: empty.examine([("x", {}, 1)]), lambda: empty.nodes([], [], "a", [])):
+    for use in (lambda: empty.examine([("x", {}, 1)]), lambda: empty.plan([], [], "a", [], [])):
         with pytest.raises(ValueError, match="tables"):
             use()
 
@@ -190,6 +261,7 @@ def _tables(**changed: Any) -> dict[str, Any]:
         "tools": {"x": (b'"x"', True, 1)},
         "arguments": {"limit": 10},
         "stated": lambda values, counts: 1,
+        "of_text": lambda text, name, tool: (1, 0),
         "by_rules": _bug,
         "node": (b"",) * 9,
         "provenance": (b"",) * 5,
@@ -213,11 +285,12 @@ def test_nothing_is_kept_of_calls() -> None:
         Call("list_users", {"zeta": ["ü"], "alpha": {"limit": 3}, "text": "x" * 50}),
         Call("x", {"a": "a@b.example"}),
     ]
+    edges = [(0, 1)]
     told = examined.examine(calls)
     counts = [sys.getrefcount(value) for value in (*calls[0].arguments.values(), calls, *told[0])]
     for _ in range(1_000):
         again = examined.examine(calls)
-        examined.nodes_json(told, [1, 1], "train-0", [b"{}", b"{}"])
+        examined.plan_json(told, calls, "train-0", [b"{}", b"{}"], edges)
     del again
     assert [sys.getrefcount(value) for value in (*calls[0].arguments.values(), calls, *told[0])] == counts
 

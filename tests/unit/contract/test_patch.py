@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 
 from coordinator.contract import Reject, patch
 from coordinator.contract.compiled import MODULE
-from coordinator.contract.patch import add, apply, escape, remove, replace
+from coordinator.contract.patch import NAMES, add, apply, escape, remove, replace
 from coordinator.contract.tiers import Parent, child
 from tests.unit.contract.test_compiled import needs_native
 
-NAMES = ("op", "path", "value", "add", "replace")
 NODE = ("node_id", "tool_name", "arguments", "provenance_tier")
 
 KEYS = st.text(alphabet="ab/~0-", max_size=3)
@@ -105,15 +104,19 @@ NODES = st.lists(
 )
 
 
-@given(nodes=NODES, own=st.integers(0, 2))
-def test_edited_nodes_are_looked_at_alike(nodes: list[dict[str, Any]], own: int) -> None:
+ENDS = st.sampled_from(["a", "b", "n0", "n1", "x", 1])
+EDGES = st.lists(st.tuples(ENDS, ENDS).map(list) | st.tuples(ENDS, ENDS) | st.just(["a"]), max_size=4)
+
+
+@given(nodes=NODES, edges=EDGES, own=st.integers(0, 2))
+def test_edited_plans_are_looked_at_alike(nodes: list[dict[str, Any]], edges: list[Any], own: int) -> None:
     parent = Parent(record(own))
-    edited = [*parent.nodes, *nodes]
+    edited = {"nodes": [*parent.nodes, *nodes], "edges": edges}
 
     def looked() -> Any:
         try:
             return child._looked_at(parent, edited, {})
-        except (Reject, KeyError) as problem:
+        except (Reject, KeyError, ValueError, TypeError) as problem:
             return type(problem), str(problem)
 
     fast = looked()
@@ -133,17 +136,47 @@ def record(nodes: int) -> dict[str, Any]:
 
 
 @needs_native
-def test_nodes_that_are_not_plain_are_left_to_python() -> None:
+def test_plans_that_are_not_plain_are_left_to_python() -> None:
     node = {"node_id": "a", "tool_name": "look", "arguments": {}, "provenance_tier": 1}
     known = {id(node["arguments"]): ("look", "said"), 5: 5}
-    assert MODULE.look_at_nodes([node], known, NODE) == ({"a": 0}, [("look", {}, 1)], ["said"])
-    assert MODULE.look_at_nodes([{**node, "tool_name": "list"}], known, NODE)[2] == [None]
+    assert MODULE.look_at_plan([node], [], known, NODE) == ({"a": 0}, [("look", {}, 1)], ["said"], [])
+    assert MODULE.look_at_plan([{**node, "tool_name": "list"}], [], known, NODE)[2] == [None]
+    nodes = [{**node, "node_id": name} for name in "abc"]
+    assert MODULE.look_at_plan(nodes, [["b", "c"], ("a", "b")], known, NODE)[3] == [(0, 1), (1, 2)]
     for odd in ({}, None, {**node, "node_id": 1}, {**node, "tool_name": None}, {**node, "provenance_tier": True}):
-        assert MODULE.look_at_nodes([node, odd], known, NODE) is NotImplemented
-    assert MODULE.look_at_nodes((node,), known, NODE) is NotImplemented
-    for wrong in (([], known), ([], [], NODE), ([], known, NODE[:3]), ([], known, (1, 2, 3, 4))):
+        assert MODULE.look_at_plan([node, odd], [], known, NODE) is NotImplemented
+    for edge in (["b", "a"], ["a", "a"], ["a", "x"], ["a"], ["a", 1], "ab", None):
+        assert MODULE.look_at_plan(nodes, [edge], known, NODE) is NotImplemented
+    for edges in ([["a", "b"]] * 2, (), None):
+        assert MODULE.look_at_plan(nodes, edges, known, NODE) is NotImplemented
+    assert MODULE.look_at_plan((node,), [], known, NODE) is NotImplemented
+    for wrong in (([], [], known), ([], [], [], NODE), ([], [], known, NODE[:3]), ([], [], known, (1, 2, 3, 4))):
         with pytest.raises(TypeError):
-            MODULE.look_at_nodes(*wrong)
+            MODULE.look_at_plan(*wrong)
+
+
+@needs_native
+def test_edits_that_put_values_at_known_places_are_told_in_c() -> None:
+    known = {"/a": True, "/b": False}
+    good = [add("/a", 1), replace("/a", None)]
+    assert MODULE.are_puts(good, NAMES, known)
+    assert MODULE.are_puts(tuple(good), NAMES, known)
+    for odd in (
+        add("/b", 1),
+        add("/c", 1),
+        remove("/a"),
+        {**add("/a", 1), "x": 1},
+        {"path": "/a", "op": "add", "value": 1},
+        {**add("/a", 1), "op": "move"},
+        {**add("/a", 1), "op": 1},
+        {**add("/a", 1), "path": 1},
+        None,
+    ):
+        assert not MODULE.are_puts([*good, odd], NAMES, known)
+    assert not MODULE.are_puts(iter(good), NAMES, known)
+    for wrong in ((good, NAMES), (good, NAMES[:3], known), (good, NAMES, [])):
+        with pytest.raises(TypeError):
+            MODULE.are_puts(*wrong)
 
 
 @needs_native
@@ -151,14 +184,17 @@ def test_edits_hold_on_to_nothing() -> None:
     inner, value = {"c": [1]}, {"new": 1}
     document, edits = {"a": inner, "b": [inner]}, [add("/a/x", value), add("/b/0/c/-", value), replace("/b/0/c", value)]
     node = {"node_id": "a", "tool_name": "look up", "arguments": inner, "provenance_tier": 1}
-    held = (inner, inner["c"], value, document, document["b"], edits, edits[0], node, node["tool_name"])
+    other, edge, places = {**node, "node_id": "b"}, ["a", "b"], {edit["path"]: True for edit in edits}
+    held = (inner, inner["c"], value, document, document["b"], edits, edits[0], node, node["tool_name"], edge, edge[1])
     counts = [sys.getrefcount(one) for one in held]
     for _ in range(1_000):
         assert apply(document, edits)["b"] == [{"c": value}]
         with suppress(ValueError):
             apply(document, [*edits, add("/a/none/x", value)])
-        MODULE.look_at_nodes([node, node], {id(inner): ("look up", value)}, NODE)
-        MODULE.look_at_nodes([node, {**node, "provenance_tier": 9}], {}, NODE)
+        MODULE.look_at_plan([node, other], [edge], {id(inner): ("look up", value)}, NODE)
+        MODULE.look_at_plan([node, other], [edge, edge], {}, NODE)
+        MODULE.look_at_plan([node, {**node, "provenance_tier": 9}], [], {}, NODE)
+        MODULE.are_puts(edits, NAMES, places)
     assert [sys.getrefcount(one) for one in held] == counts
 
 

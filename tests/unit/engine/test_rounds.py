@@ -53,7 +53,7 @@ class Upstream:
         limit = min(cap, self.stuck.get(name, cap))
         new = rows[have:limit]
         for value in new:
-            writer.add(b"{}", value.to_bytes(16, "big"))
+            writer.add(1, b"{}", value.to_bytes(16, "big"))
         total = have + len(new)
         writer.commit(Cursor(None, total), Counts(total, total, total), done=limit == cap and total < cap)
 

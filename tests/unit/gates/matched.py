@@ -186,7 +186,7 @@ def rows(parent: Parent, strategy: str, made: list[Made], tier: str = "II") -> l
             "mutation": mutation,
             "violation_labels": labels(TERMS[strategy], 0.25 if row.negative else 0.0, "made"),
         }
-        found.append(orjson.loads(derive(parent, row.edits, name, tier, strategy, stamp).line))
+        found.append(orjson.loads(derive(parent, row.edits, name, tier, strategy, stamp)[0]))
     return found
 
 

@@ -87,7 +87,7 @@ class Store:
         )
         for start in range(0, len(lines), per_part):
             for line in lines[start : start + per_part]:
-                writer.add(line.data, line.key)
+                writer.add(1, *line)
             rows = min(start + per_part, len(lines))
             writer.commit(Cursor(None, rows), Counts(rows, rows, rows), done and rows == len(lines))
 

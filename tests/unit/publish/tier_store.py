@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.contract.tiers import Corrupter, Parent
-from coordinator.contract.tiers.keys import Key
 from coordinator.events import Counts
 from coordinator.paths import TIER_OF, loader_names
 from coordinator.publish.inputs import Choice, collect
@@ -28,7 +27,7 @@ PARENTS_A_PART = 4
 
 
 @cache
-def rows_of(track: str, strategy: str, seed: int) -> list[list[tuple[bytes, Key]]]:
+def rows_of(track: str, strategy: str, seed: int) -> list[list[tuple[bytes, bytes]]]:
     """A strategy's lines and keys, parent by parent."""
     discovery.install(TRACKS)
     module = importlib.import_module(f"tracks.{track}.{strategy}")
@@ -80,7 +79,7 @@ def _commit(folder: Path, track: str, name: str, seed: int, made_from: dict[str,
         if not rows:
             counts.skipped["not_applicable"] = counts.skipped.get("not_applicable", 0) + 1
         for line, key in rows:
-            writer.add(line, key.pack())
+            writer.add(1, line, key)
         if at % PARENTS_A_PART == 0 or at == len(parents):
             writer.commit(Cursor(None, at), counts, at == len(parents))
 

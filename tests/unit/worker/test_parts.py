@@ -37,7 +37,7 @@ def write(folder: Path, step: Step = lambda: None, kind: type[PartWriter] = Part
     start = writer.last.number + 1 if writer.last else 0
     for number in range(start, SEGMENTS):
         for row in range(3):
-            writer.add(f'{{"row":"{number}-{row}"}}'.encode(), bytes([number, row]) * 8)
+            writer.add(1, f'{{"row":"{number}-{row}"}}'.encode(), bytes([number, row]) * 8)
         writer.reject(b'{"bad":%d}' % number)
         counts = Counts(4 * number + 4, 3 * number + 3, 3 * number + 3, {}, {"E01": number + 1})
         writer.commit(Cursor({"at": number}, number), counts, done=number == SEGMENTS - 1)
@@ -239,7 +239,7 @@ def test_after_a_sync_that_failed_a_writer_does_nothing_more(tmp_path: Path, num
     with suppress(DiskError):
         writer.open(HEADER)
         for made in range(2):
-            writer.add(b"{}", bytes([made]) * 16)
+            writer.add(1, b"{}", bytes([made]) * 16)
             writer.commit(Cursor(None, made + 1), Counts(), done=False)
     if steps.count < 4:
         return  # it was never opened
@@ -259,7 +259,7 @@ def sync_fails(number: int) -> None:
 def test_a_refused_part_tells_what_its_whole_segment_needs(tmp_path: Path) -> None:
     writer = PartWriter(tmp_path / "it")
     writer.open(HEADER)
-    writer.add(b"x" * 3_000, b"k" * 16)
+    writer.add(1, b"x" * 3_000, b"k" * 16)
     writer.reject(b"y" * 2_000)
     writer._sync = lambda handle: sync_fails(errno.ENOSPC)
     with pytest.raises(

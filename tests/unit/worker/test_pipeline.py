@@ -23,6 +23,7 @@ from coordinator.worker.pipeline import (
     FIRST_COMMIT_SECONDS,
     Converter,
     Drive,
+    Lines,
     TransformBug,
     convert,
     quarantined,
@@ -139,9 +140,9 @@ def test_the_balance_closes_for_every_mixture(kinds: list[str]) -> None:
     lines = 0
     for number, kind in enumerate(kinds):
         row: Any = make_row({"n": number, "kind": kind}, "train", number)
-        made = converter.outcome(Unreadable("train", number, "E02", "no", "x") if kind == "unreadable" else row)
+        made = converter.ended(Unreadable("train", number, "E02", "no", "x") if kind == "unreadable" else row)
         converter.count(made)
-        lines += len(made) if isinstance(made, list) else 0
+        lines += made.number if isinstance(made, Lines) else 0
     counts = converter.counts
     assert counts.closes()
     assert counts.read == len(kinds)

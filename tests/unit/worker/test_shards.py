@@ -14,13 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from coordinator.contract import Skip
-from coordinator.contract.build import Line
 from coordinator.events import Event, Failure, LoaderFinished
 from coordinator.worker import frames, main, pool, shard
 from coordinator.worker.fingerprint import code_of
 from coordinator.worker.main import run
 from coordinator.worker.parts import read_commits
-from coordinator.worker.pipeline import Outcome, Rejected
+from coordinator.worker.pipeline import Lines, Outcome, Rejected
 from coordinator.worker.pool import Pool, ShardFailure, Share
 from coordinator.worker.spec import LoaderSpec, SourceSpec, WorkerSpec
 from coordinator.worker.streams.base import Batch, Pieces, Unreadable
@@ -285,10 +284,10 @@ def test_slow_rows_are_told_one_by_one(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_an_answer_comes_out_as_it_went_in() -> None:
     outcomes: list[Outcome] = [
-        [Line(b"one", b"k" * 32), Line(b"three", b"l" * 32)],
+        Lines(2, b"one\nthree", b"k" * 32 + b"l" * 32),
         Skip("odd"),
         Rejected("E05", "wrong \u2014", b"record", raised=True),
-        [Line(b"", b"m" * 32)],
+        Lines(1, b"", b"m" * 32),
     ]
     failure = Failure("loader_bug", "a", "b", "c", "d")
     header, data = frames.opened(frames.answer(3, outcomes, True, failure))
