@@ -12,7 +12,10 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any, NoReturn
 
 from ..contract import JoinedLoader
@@ -29,6 +32,8 @@ from .process import die_with
 TELL_SECONDS = 1.0
 TELL_BYTES = 2**20
 """So often, and after so many bytes of lines, it says what became of rows: where each takes long or gives much."""
+MOST_UNSAID = 8
+"""Answers that wait to be written: enough that it converts on while the worker waits for the disk."""
 
 
 def main() -> None:
@@ -44,17 +49,20 @@ def serve(read: int, write: int, parent: int, tracks: Path, track: str) -> NoRet
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     die_with(parent)
     collect_seldom()
-    shard = Shard(tracks, track, write)
+    unsaid: Queue[bytes] = Queue(MOST_UNSAID)
+    Thread(target=_say, args=(write, unsaid), daemon=True).start()
+    shard = Shard(tracks, track, unsaid.put)
     while frame := _read_frame(read):
         shard.hear(*frames.opened(frame))
+    unsaid.join()
     os._exit(0)  # by no other way: a loader may have left threads
 
 
 class Shard:
     """The loader that is converted with now. An exception of an order is the answer to the tasks behind it."""
 
-    def __init__(self, tracks: Path, track: str, write: int) -> None:
-        self._tracks, self._track, self._write = tracks, track, write
+    def __init__(self, tracks: Path, track: str, say: Callable[[bytes], None]) -> None:
+        self._tracks, self._track, self._say = tracks, track, say
         self._converter: Converter | None = None
         self._failure: Failure | None = None
         self._reproduce = ""
@@ -105,12 +113,19 @@ class Shard:
         return failure_of(error, self._tracks, self._reproduce)
 
     def _answer(self, header: dict[str, Any], outcomes: list[Outcome], last: bool) -> None:
-        view = memoryview(frames.answer(header["task"], outcomes, last, self._failure))
+        self._say(frames.answer(header["task"], outcomes, last, self._failure))
+
+
+def _say(write: int, unsaid: Queue[bytes]) -> NoReturn:
+    """Write what is to be said, as it comes."""
+    while True:
+        view = memoryview(unsaid.get())
         while view:
             try:
-                view = view[os.write(self._write, view) :]
+                view = view[os.write(write, view) :]
             except BrokenPipeError:
                 os._exit(3)  # the worker is gone
+        unsaid.task_done()
 
 
 def _read_frame(read: int) -> bytes | bytearray:
