@@ -75,8 +75,7 @@ sorted_members(Walk *walk, PyObject *object, Member *members)
         if (!PyUnicode_CheckExact(name) || !PyUnicode_IS_COMPACT_ASCII(name)) return ODD;
         PyObject *entry = PyDict_GetItemWithError(walk->by->arguments, name);
         if (entry == NULL) return PyErr_Occurred() ? -1 : ODD;
-        const Member member = {PyUnicode_DATA(name), PyUnicode_GET_LENGTH(name), name, value,
-                               PyLong_AsLong(entry)};
+        const Member member = {PyUnicode_DATA(name), PyUnicode_GET_LENGTH(name), name, value, PyLong_AsLong(entry)};
         if (member.entry == -1 && PyErr_Occurred()) return -1;
         if (!is_plain_name(member.name, member.size)) return ODD;
         int at = count++;
@@ -182,11 +181,7 @@ told(const Walk *walk, PyObject *tool, PyObject *name, PyObject *canonical, PyOb
     long level = walk->level ? walk->level : walk->by->default_level;
     if (volume < 0 || of_texts(walk, tool, &volume, &level)) return NULL;
     PyObject *values[] = {
-        Py_NewRef(name),
-        Py_NewRef(canonical),
-        PyLong_FromLongLong(volume),
-        PyLong_FromLong(level),
-        Py_NewRef(written),
+        Py_NewRef(name), Py_NewRef(canonical), PyLong_FromLongLong(volume), PyLong_FromLong(level), Py_NewRef(written),
     };
     PyObject *made = PyTuple_New(SAID);
     for (int at = 0; at < SAID; at++) {

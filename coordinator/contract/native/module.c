@@ -23,14 +23,14 @@ without_tables(void)
 static int
 init(Plans *self, PyObject *args, PyObject *named)
 {
-    static char *names[] = {"tools",       "arguments",  "stated",        "of_text",   "by_rules",  "node",
-                            "provenance",  "sha256",     "max_bytes",     "max_depth", "max_integer",
-                            "max_volume",  "default_level", NULL};
+    static char *names[] = {"tools",       "arguments",  "stated",        "of_text",   "by_rules",
+                            "node",        "provenance", "sha256",        "max_bytes", "max_depth",
+                            "max_integer", "max_volume", "default_level", NULL};
     PyObject *tools, *arguments, *stated, *of_text, *by_rules, *node, *provenance, *sha256;
     if (!PyArg_ParseTupleAndKeywords(args, named, "$O!O!OOOO!O!OniLLi", names, &PyDict_Type, &tools, &PyDict_Type,
-                                     &arguments, &stated, &of_text, &by_rules, &PyTuple_Type, &node, &PyTuple_Type, &provenance,
-                                     &sha256, &self->max_bytes, &self->max_depth, &self->max_integer, &self->max_volume,
-                                     &self->default_level))
+                                     &arguments, &stated, &of_text, &by_rules, &PyTuple_Type, &node, &PyTuple_Type,
+                                     &provenance, &sha256, &self->max_bytes, &self->max_depth, &self->max_integer,
+                                     &self->max_volume, &self->default_level))
         return -1;
     if (self->buffer != NULL || self->max_bytes < 1 || !holds_bytes(node, NODE_VALUES + 1) ||
         !holds_bytes(provenance, PROVENANCE_VALUES + 1)) {

@@ -67,6 +67,7 @@ int put_name(Walk *walk, const char *name, Py_ssize_t size);
 int is_plain_name(const char *name, Py_ssize_t size);
 
 int is_told(PyObject *said);
+int are_names(PyObject *names, Py_ssize_t count);
 long long end_of(PyObject *edge, Py_ssize_t end);
 PyObject *sha256_of(const Plans *self, PyObject *bytes);
 PyObject *without_tables(void); /* an exception, for a Plans that was never filled */

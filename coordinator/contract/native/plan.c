@@ -138,8 +138,7 @@ put_node(Plans *self, char *to, PyObject *const *items, Py_ssize_t at, Piece ori
         if (value == -1 && PyErr_Occurred()) return NULL;
         numbers[number] = number_piece(digits[number], value);
     }
-    PyObject *hash =
-        provenance_hash(self, said, numbers[0], bytes_piece(PyTuple_GET_ITEM(items[ORIGINS], at)));
+    PyObject *hash = provenance_hash(self, said, numbers[0], bytes_piece(PyTuple_GET_ITEM(items[ORIGINS], at)));
     if (hash == NULL) return NULL;
     const Piece values[NODE_VALUES] = {
         bytes_piece(PyTuple_GET_ITEM(said, NAME)),
