@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from queue import Queue
@@ -52,9 +53,11 @@ def serve(read: int, write: int, parent: int, tracks: Path, track: str) -> NoRet
     unsaid: Queue[bytes] = Queue(MOST_UNSAID)
     Thread(target=_say, args=(write, unsaid), daemon=True).start()
     shard = Shard(tracks, track, unsaid.put)
-    while frame := _read_frame(read):
-        shard.hear(*frames.opened(frame))
-    unsaid.join()
+    try:
+        while frame := _read_frame(read):
+            shard.hear(*frames.opened(frame))
+    finally:
+        unsaid.join()
     os._exit(0)  # by no other way: a loader may have left threads
 
 
@@ -117,15 +120,18 @@ class Shard:
 
 
 def _say(write: int, unsaid: Queue[bytes]) -> NoReturn:
-    """Write what is to be said, as it comes."""
-    while True:
-        view = memoryview(unsaid.get())
-        while view:
-            try:
+    """Write what is to be said, as it comes. Without it the process has no voice, and ends."""
+    try:
+        while True:
+            view = memoryview(unsaid.get())
+            while view:
                 view = view[os.write(write, view) :]
-            except BrokenPipeError:
-                os._exit(3)  # the worker is gone
-        unsaid.task_done()
+            unsaid.task_done()
+    except BrokenPipeError:
+        os._exit(3)  # the worker is gone
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 def _read_frame(read: int) -> bytes | bytearray:

@@ -174,12 +174,25 @@ of_texts(const Walk *walk, PyObject *tool, long long *volume, long *level)
     return FINE;
 }
 
+/* Hold what is asked about in Python, or let it go: what the arguments hold may change meanwhile. */
+static void
+hold(const Walk *walk, int change)
+{
+    PyObject *const *const lists[] = {walk->stating, walk->suspects, walk->names};
+    const int counts[] = {walk->objects, walk->texts, walk->texts};
+    for (int list = 0; list < 3; list++)
+        for (int at = 0; at < counts[list]; at++) change > 0 ? Py_INCREF(lists[list][at]) : Py_DECREF(lists[list][at]);
+}
+
 static PyObject *
 told(const Walk *walk, PyObject *tool, PyObject *name, PyObject *canonical, PyObject *written, PyObject *counts)
 {
+    hold(walk, 1);
     long long volume = stated(walk, counts);
     long level = walk->level ? walk->level : walk->by->default_level;
-    if (volume < 0 || of_texts(walk, tool, &volume, &level)) return NULL;
+    const int odd = volume < 0 || of_texts(walk, tool, &volume, &level);
+    hold(walk, -1);
+    if (odd) return NULL;
     PyObject *values[] = {
         Py_NewRef(name), Py_NewRef(canonical), PyLong_FromLongLong(volume), PyLong_FromLong(level), Py_NewRef(written),
     };

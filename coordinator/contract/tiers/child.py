@@ -252,7 +252,7 @@ def _place(index: Mapping[str, int], node_id: str) -> int:
 def _examined(call: Planned, known: Known) -> Examined:
     """What rules and scope say of a call that is not the parent's: another row's of the block, or found now."""
     name, arguments, _ = call
-    _, tool, said = known.get(id(arguments), (None, "", _NOTHING))
+    _, tool, said = known.get(id(arguments), (None, None, _NOTHING))
     if tool != name:
         said = examine([call])[0]
         known[id(arguments)] = arguments, name, said

@@ -204,6 +204,21 @@ def test_a_call_of_ordinary_names_is_judged_in_c_whatever_its_texts() -> None:
 
 
 @needs_native
+def test_what_is_asked_about_stays_while_the_arguments_change() -> None:
+    arguments: dict[str, Any] = {}
+    asked: list[str] = []
+
+    def of_text(text: str, name: str, tool: str) -> tuple[int, int]:
+        arguments.clear()
+        asked.extend((f"{len(asked)}!", text))
+        return 1, 0
+
+    arguments["limit"] = [f"{number}@x" for number in range(3)]
+    _plans(of_text=of_text).examine([("x", arguments, 1)])
+    assert asked[1::2] == ["0@x", "1@x", "2@x"]
+
+
+@needs_native
 @pytest.mark.parametrize("calls", [None, 1, [1], [()], [("x",)], [(1, {}, 1)], [("x", [], 1)]])
 def test_what_is_no_call_raises(calls: Any) -> None:
     with pytest.raises((TypeError, ValueError, AttributeError, Reject)):

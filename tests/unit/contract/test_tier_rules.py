@@ -184,6 +184,7 @@ def mutation(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (mutation("edits", [add("/label", "benign")]), "E16"),
         (mutation("edits", [replace("/execution_plan/nodes/0/scope_volume", 3)]), "E16"),
         (mutation("edits", [replace("/execution_plan/nodes/0/arguments/limit", 91), POLICY]), "E16"),
+        (mutation("edits", [replace("/execution_plan/nodes/0/tool_name", "")]), "E11"),
         (mutation("edits", []), "E16"),
         (metadata("parent", "other#1"), "E16"),
     ],
