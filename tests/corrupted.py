@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from coordinator.contract.tiers import Corrupter, Parent
-from coordinator.contract.tiers.keys import unpack
+from coordinator.contract.tiers.keys import pack, unpack
 from coordinator.worker.corrupt import blocks_of, family_of
 
 
@@ -24,7 +24,7 @@ def corrupt_file(
             for place, corrupter in enumerate(corrupters):
                 for block in blocks_of(family, corrupter, master_seed):
                     rows.writelines(made.line + b"\n" for made, _ in block)
-                    keys.writelines(unpack(key)[0]._replace(corrupter=place).pack() for _, key in block)
+                    keys.writelines(pack(*unpack(key)[0]._replace(corrupter=place)) for _, key in block)
 
 
 def shard_lines(data: BinaryIO, size: int, k: int, n: int) -> Iterator[bytes]:

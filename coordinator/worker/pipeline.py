@@ -74,6 +74,13 @@ class Lines(NamedTuple):
     data: bytes
     keys: bytes
 
+    @classmethod
+    def of(cls, lines: list[Line]) -> Lines:
+        """The lines, joined."""
+        if len(lines) == 1:
+            return cls(1, *lines[0])
+        return cls(len(lines), b"\n".join([line.data for line in lines]), b"".join([line.key for line in lines]))
+
 
 Outcome = Lines | Skip | Rejected
 """What becomes of a row."""
@@ -158,7 +165,7 @@ class Converter:
         """What becomes of the row. Raises `TransformBug`."""
         outcome = self.outcome(row)
         if isinstance(outcome, list):
-            return _joined(outcome)
+            return Lines.of(outcome)
         if isinstance(outcome, Skip):
             return outcome
         raised = isinstance(outcome, _Unforeseen)
@@ -203,12 +210,6 @@ class Converter:
             f"{counts.rejects:,} of {counts.read:,} rows rejected ({codes}){_shown(self.problem)}",
             "Look at the rejected rows (polecats failures), then mend the loader.",
         )
-
-
-def _joined(lines: list[Line]) -> Lines:
-    if len(lines) == 1:
-        return Lines(1, *lines[0])
-    return Lines(len(lines), b"\n".join([line.data for line in lines]), b"".join([line.key for line in lines]))
 
 
 def _shown(message: Any) -> str:

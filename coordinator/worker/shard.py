@@ -51,7 +51,7 @@ def serve(read: int, write: int, parent: int, tracks: Path, track: str) -> NoRet
     die_with(parent)
     collect_seldom()
     unsaid: Queue[bytes] = Queue(MOST_UNSAID)
-    Thread(target=_say, args=(write, unsaid), daemon=True).start()
+    Thread(target=_write_all, args=(write, unsaid), daemon=True).start()
     shard = Shard(tracks, track, unsaid.put)
     try:
         while frame := _read_frame(read):
@@ -119,7 +119,7 @@ class Shard:
         self._say(frames.answer(header["task"], outcomes, last, self._failure))
 
 
-def _say(write: int, unsaid: Queue[bytes]) -> NoReturn:
+def _write_all(write: int, unsaid: Queue[bytes]) -> NoReturn:
     """Write what is to be said, as it comes. Without it the process has no voice, and ends."""
     try:
         while True:

@@ -74,9 +74,10 @@ look_at_edges(PyObject *edges, PyObject *places, PyObject *pairs)
     }
     if (PyList_Sort(pairs)) return -1;
     for (Py_ssize_t at = 0; at < PyList_GET_SIZE(pairs); at++) {
-        PyObject *pair = PyList_GET_ITEM(pairs, at), *before = at ? PyList_GET_ITEM(pairs, at - 1) : NULL;
+        PyObject *pair = PyList_GET_ITEM(pairs, at);
         if (end_of(pair, 0) >= end_of(pair, 1)) return ODD;
-        if (before != NULL && end_of(before, 0) == end_of(pair, 0) && end_of(before, 1) == end_of(pair, 1)) return ODD;
+        const int twice = at ? PyObject_RichCompareBool(PyList_GET_ITEM(pairs, at - 1), pair, Py_EQ) : 0;
+        if (twice) return twice < 0 ? -1 : ODD;
     }
     return FINE;
 }

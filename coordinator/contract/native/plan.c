@@ -1,7 +1,6 @@
 /* The plan of a row as JSON, with the hashes of its calls. */
 #include "native.h"
 
-enum { TIER = 2, HASH = 3 }; /* of the values of a node */
 enum { NODE_NUMBERS = 4, CALL = 3, AROUND_PLAN = 32, AROUND_EDGE = 32 };
 enum { TOLD, CALLS, ORIGINAL_ID, ORIGINS, EDGES, OF_PLAN };
 
@@ -23,7 +22,7 @@ ascii_piece(PyObject *text)
 }
 
 static Piece
-number_piece(char *digits, long number)
+number_piece(char *digits, long long number)
 {
     return (Piece){digits, write_number(digits, number)};
 }
@@ -148,7 +147,7 @@ put_node(Plans *self, char *to, PyObject *const *items, Py_ssize_t at, Piece ori
         numbers[1],
         numbers[2],
         original_id,
-        number_piece(digits[NODE_NUMBERS - 1], (long)at),
+        number_piece(digits[NODE_NUMBERS - 1], at),
     };
     if (at) *to++ = ',';
     to = fill(to, self->node, values, NODE_VALUES);

@@ -27,13 +27,10 @@ from .draw import Draw
 from .parent import Parent
 from .soundness import is_sound
 
-_NOTHING: Examined = (b"", b"", 0, 0, b"")
 Known = dict[int, tuple[Any, str, Examined]]
 """Arguments, tool and what rules and scope say of the two, by the `id` of the arguments, which it keeps alive."""
-_content_hash, _folded = (
-    lru_cache(64)(rules.content_hash),
-    lru_cache(64)(rules.folded),
-)  # rows of a parent share queries
+_content_hash = lru_cache(64)(rules.content_hash)  # rows of a parent share queries
+_folded = lru_cache(64)(rules.folded)
 _ID_ROOM = 110
 _NO_ORIGINS: Mapping[str, Any] = {}
 _LABELS = {"II": "adversarial", "III": "boundary"}
@@ -78,7 +75,7 @@ def write(family: Family, corrupter: Corrupter, draw: Draw, block: Sequence[Vari
             "variant": "control" if variant.positive is None else "mutant",
             "split": family.split,
             "mutation": _mutation(corrupter, variant, seed, names, number, pair),
-            "violation_labels": _labels_json(corrupter.term, variant.severity, variant.explanation),
+            "violation_labels": labels(corrupter.term, variant.severity, variant.explanation),
         }
         line, calls, metadata = derive(
             parent, variant.edits, names[number], corrupter.tier, corrupter.strategy, stamp, known
@@ -125,15 +122,13 @@ def _mutation(
 
 
 @lru_cache(256, typed=True)
-def _labels_json(term: str, severity: float, explanation: str) -> orjson.Fragment:
-    """The labels' JSON; all benign rows of a term have the same."""
+def labels(term: str, severity: float, explanation: str) -> orjson.Fragment:
+    """The four labels in fixed order, `term` violated where there is a severity, as JSON.
+
+    All benign rows of a term have the same.
+    """
     said = [_label(name, severity, explanation) if name == term else _NOT_VIOLATED[name] for name in TERMS]
     return orjson.Fragment(orjson.dumps(said))
-
-
-def labels(term: str, severity: float, explanation: str) -> list[dict[str, Any]]:
-    """The four labels in fixed order, `term` violated where there is a severity."""
-    return [_label(name, severity, explanation) if name == term else _label(name) for name in TERMS]
 
 
 def _label(name: str, severity: float = 0.0, explanation: str = "") -> dict[str, Any]:
@@ -242,21 +237,20 @@ def _looked_at_in_python(
     return index, calls, told, pairs
 
 
-def _place(index: Mapping[str, int], node_id: str) -> int:
+def _place(index: Mapping[str, int], name: str) -> int:
     try:
-        return index[node_id]
+        return index[name]
     except KeyError:
-        raise Reject("E16", f"{node_id[:80]!r} is no node of the edited plan", "metadata.mutation.edits") from None
+        raise Reject("E16", f"{name[:80]!r} is no node of the edited plan", "metadata.mutation.edits") from None
 
 
 def _examined(call: Planned, known: Known) -> Examined:
     """What rules and scope say of a call that is not the parent's: another row's of the block, or found now."""
     name, arguments, _ = call
-    _, tool, said = known.get(id(arguments), (None, None, _NOTHING))
-    if tool != name:
-        said = examine([call])[0]
-        known[id(arguments)] = arguments, name, said
-    return said
+    found = known.get(id(arguments))
+    if found is None or found[1] != name:
+        found = known[id(arguments)] = arguments, name, examine([call])[0]
+    return found[2]
 
 
 def replay(parent_record: Mapping[str, Any], child_record: Mapping[str, Any]) -> None:

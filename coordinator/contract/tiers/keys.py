@@ -36,9 +36,9 @@ class Key(NamedTuple):
     line_bytes: int = 0
     """Length of the line with its newline."""
 
-    def pack(self) -> bytes:
-        """The key as 32 bytes."""
-        return _LAYOUT.pack(*self)
+
+pack = _LAYOUT.pack
+"""From the fields of a key, in their order, to its 32 bytes."""
 
 
 def unpack(data: bytes) -> list[Key]:
@@ -53,7 +53,7 @@ def _of_tool(tool: str) -> int:
 
 def key_of(corrupter: Corrupter, draw: Draw, variant: Variant, group: str, row: Made) -> bytes:
     """The packed key of a row just made. It stands at place 0: who puts strategies together knows the tier's order."""
-    return _LAYOUT.pack(
+    return pack(
         draw.seed,
         int(group, 16),
         _of_tool(row.tool),

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from coordinator.contract.tiers.keys import Key, unpack
+from coordinator.contract.tiers.keys import Key, pack, unpack
 from coordinator.publish.tier_selection import blocks, quotas, select, shares_of
 from coordinator.publish.tier_table import Block
 
@@ -73,5 +73,5 @@ def test_quotas_add_up() -> None:
 def test_blocks_follow_the_seeds() -> None:
     keys = [Key(1, 9, 9, 0, 0, 0, 1, 10), Key(1, 9, 9, 0, 0, 0, 0, 10), Key(2, 9, 9, 0, 1, 0, 1, 10)]
     assert [(block.first, block.rows) for block in blocks(keys)] == [(0, 2), (2, 1)]
-    assert unpack(b"".join(key.pack() for key in keys)) == keys
+    assert unpack(b"".join(pack(*key) for key in keys)) == keys
     assert list(blocks([])) == []
