@@ -37,6 +37,11 @@ LoaderState = Literal[
 ]
 
 
+Bound = Literal["", "network", "converter"]
+"""What keeps a loader that reads from the Hub from being faster: bytes that have not come, or rows that wait to be
+converted; empty where nothing comes over the wire."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a loader failed: class, what happened, what to do, the traceback if any, a command that shows it again."""
@@ -118,12 +123,16 @@ class LoaderOpening:
 
 @dataclass(frozen=True, slots=True)
 class LoaderOpened:
-    """Rows are about to flow. `rows` is the total where the files tell it; `resumed` rows were committed before."""
+    """Rows are about to flow. `rows` is the total where the files tell it; `resumed` rows were committed before.
+
+    `to_fetch`: bytes that have to come over the wire for it, where that is known (0: none, or not known).
+    """
 
     kind: ClassVar[str] = "loader_opened"
     loader: str
     rows: int | None
     resumed: int
+    to_fetch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +144,10 @@ class LoaderProgress:
     counts: Counts
     bytes_read: int = 0
     replayed: int = 0
+    wire: int = 0
+    """Bytes that came over the wire for it."""
+    cached: int = 0
+    """Bytes of its files that were read from the cache on disk and had been there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +160,10 @@ class Heartbeat:
     replayed: int
     bytes_read: int
     idle: float
+    wire: int = 0
+    cached: int = 0
+    bound: Bound = ""
+    """What it waited for most since the last one."""
 
 
 @dataclass(frozen=True, slots=True)

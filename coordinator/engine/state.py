@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..events import (
+    Bound,
     Counts,
     Event,
     Failure,
@@ -44,6 +45,14 @@ class LoaderStatus:
     resumed: int = 0
     bytes_read: int = 0
     replayed: int = 0
+    wire: int = 0
+    """Bytes that came over the wire for it."""
+    cached: int = 0
+    """Bytes that were read from the cache on disk."""
+    to_fetch: int = 0
+    """Bytes that have to come over the wire, where that is known."""
+    bound: Bound = ""
+    """What it waits for most, as last told."""
     started: float | None = None
     ended: float | None = None
     reused: bool = False
@@ -132,6 +141,7 @@ def _heartbeat(state: RunState, event: Heartbeat, at: float) -> None:
     if event.loader:
         status = _status(state, event.loader)
         status.bytes_read, status.replayed = event.bytes_read, event.replayed
+        status.wire, status.cached, status.bound = event.wire, event.cached, event.bound
         state.tracks[event.loader.partition("/")[0]].idle = event.idle
 
 
@@ -156,11 +166,13 @@ def _opening(state: RunState, event: LoaderOpening, at: float) -> None:
 def _opened(state: RunState, event: LoaderOpened, at: float) -> None:
     status = _status(state, event.loader)
     status.state, status.rows, status.resumed = "STREAMING", event.rows, event.resumed
+    status.to_fetch = event.to_fetch
 
 
 def _progress(state: RunState, event: LoaderProgress, at: float) -> None:
     status = _status(state, event.loader)
     status.counts, status.bytes_read, status.replayed = event.counts, event.bytes_read, event.replayed
+    status.wire, status.cached = event.wire, event.cached
 
 
 def _waiting(state: RunState, event: LoaderWaiting, at: float) -> None:
