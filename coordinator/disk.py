@@ -136,3 +136,11 @@ def size(count: int) -> str:
         return f"{count} B"
     power = min((count.bit_length() - 1) // 10, 4)
     return f"{count / 1024**power:,.1f} {' KMGT'[power]}iB"
+
+
+def decimal_size(count: float) -> str:
+    """`512 B`, `160 MB`, `157.3 MB`: in powers of 1,000, as tools show what comes over a network."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if count >= 999.95 * 1_000 ** (power - 1):
+            return f"{count / 1_000**power:,.1f}".removesuffix(".0") + f" {unit}"
+    return f"{count:.0f} B"

@@ -20,7 +20,9 @@ from ..engine.plan import Name, select, source_spec
 from ..engine.recorder import clean, harmless
 from ..engine.state import LoaderStatus, RunState
 from ..engine.state import replay as replayed
+from ..engine.traffic import average_rate
 from ..errors import ExitCode, PolecatsError
+from ..events import Event
 from ..paths import TIER_OF, Paths
 from ..publish.quarantine import rejected_rows
 from ..redaction import redacted
@@ -40,26 +42,47 @@ SAMPLES_SHOWN = 3
 
 def last_state(paths: Paths) -> RunState:
     """The state of the newest run, replayed from its journal. Raises `PolecatsError` where there was none."""
+    return _told(paths)[0]
+
+
+def _told(paths: Paths) -> tuple[RunState, float]:
+    """See `last_state`; and when the last was told of it, in seconds since the epoch."""
     folder = journal.latest_run(paths)
     if folder is None:
         raise PolecatsError("No run yet in this repository. Start one with: polecats run", ExitCode.NOTHING)
-    return replayed((at, clean(event)) for at, event in journal.read(folder / journal.JOURNAL))
+    last = 0.0
+
+    def events() -> Iterator[tuple[float, Event]]:
+        nonlocal last
+        for last, event in journal.read(folder / journal.JOURNAL):
+            yield last, clean(event)
+
+    return replayed(events()), last
 
 
 def show_status(context: Context, as_json: bool) -> None:
     """The last run's state, as a table or as JSON."""
-    state = last_state(context.paths)
+    state, told_at = _told(context.paths)
     if as_json:
-        typer.echo(json.dumps(asdict(state), ensure_ascii=False))
+        typer.echo(json.dumps(_state_json(state, told_at), ensure_ascii=False))
         return
-    from ..headless.table import console, summary_table
+    from ..headless.table import console, print_traffic, summary_table
 
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(state.started or 0))
     ended = f"ended with exit code {state.exit_code}" if state.exit_code is not None else _unended(context.paths)
     typer.echo(f"Run {state.run} on {state.source}, begun {began}, {ended}.")
     out = console()
     out.print(summary_table(state, None, time.time(), out.width))
+    print_traffic(out, state, told_at)
     tell_failures(state)
+
+
+def _state_json(state: RunState, at: float) -> dict[str, Any]:
+    """The state with each loader's speed over the wire, in bytes a second since it was opened."""
+    data = asdict(state)
+    for name, status in state.loaders.items():
+        data["loaders"][name]["wire_rate"] = round(average_rate(status, at))
+    return data
 
 
 def _unended(paths: Paths) -> str:

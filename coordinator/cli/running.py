@@ -278,10 +278,11 @@ def _exit_code(state: RunState, stopper: Stopper, refused: PolecatsError | None)
 
 def _tell(state: RunState, merged: Merged | None, refused: PolecatsError | None, order: Order, manner: Manner) -> None:
     if not manner.json:
-        from ..headless.table import console, summary_table
+        from ..headless.table import console, print_traffic, summary_table
 
         out = console()
         out.print(summary_table(state, merged, state.ended or 0.0, out.width))
+        print_traffic(out, state, state.ended or 0.0)
     if merged is not None:
         tell(merged, order.output)
     if refused is not None:

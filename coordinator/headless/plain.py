@@ -6,7 +6,9 @@ import sys
 import time
 from contextlib import suppress
 
+from ..disk import decimal_size
 from ..engine.state import LoaderStatus, RunState
+from ..engine.traffic import average_rate, has_traffic, traffic, waits_for
 from ..events import Event, LoaderFinished, LoaderOpened, LoaderProgress, LoaderWaiting, LoaderWarned, TrackChanged
 
 EVERY = 5.0
@@ -22,10 +24,11 @@ class PlainReporter:
     def __call__(self, event: Event, state: RunState, at: float) -> None:
         """See `engine.recorder.Reporter`."""
         match event:
-            case LoaderOpened(loader=name, rows=rows, resumed=resumed):
+            case LoaderOpened(loader=name, rows=rows, resumed=resumed, to_fetch=to_fetch):
                 total = f" of {rows:,} rows" if rows is not None else ""
                 note = f", goes on after {resumed:,} rows" if resumed else ""
-                self._line(at, name, f"reading{total}{note}")
+                fetched = f", {decimal_size(to_fetch)} come over the wire" if to_fetch else ""
+                self._line(at, name, f"reading{total}{fetched}{note}")
                 self._told[name] = at
             case LoaderProgress(loader=name):
                 if at - self._told.get(name, at) >= EVERY:
@@ -70,9 +73,17 @@ def rate(status: LoaderStatus, at: float) -> float:
 
 
 def balance(status: LoaderStatus, at: float) -> str:
-    """`7,473 rows: 7,300 accepted, 173 skipped, 0 rejected, 4,512 rows/s`."""
+    """`7,473 rows: 7,300 accepted, 173 skipped, 0 rejected, 4,512 rows/s`, and where its bytes come from."""
     counts = status.counts
     return (
         f"{counts.read:,} rows: {counts.accepted:,} accepted, {counts.skips:,} skipped, "
-        f"{counts.rejects:,} rejected, {rate(status, at):,.0f} rows/s"
+        f"{counts.rejects:,} rejected, {rate(status, at):,.0f} rows/s{_bytes(status, at)}"
     )
+
+
+def _bytes(status: LoaderStatus, at: float) -> str:
+    """`; over the wire 157.3 MB of 160 MB (12.4 MB/s), waits for: network`; nothing where there is no wire."""
+    if not has_traffic(status):
+        return ""
+    waits = f", waits for: {waits_for(status, at)}" if waits_for(status, at) else ""
+    return f"; {traffic([status], average_rate(status, at))}{waits}"

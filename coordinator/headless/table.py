@@ -7,12 +7,14 @@ import sys
 from collections.abc import Mapping
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..disk import decimal_size
 from ..engine.state import LoaderStatus, RunState
+from ..engine.traffic import average_rate, has_traffic, waits_for
 from ..events import Event
 from ..publish.merge import Merged
 from ..publish.selection import Tally
@@ -21,6 +23,8 @@ from .plain import rate
 MIN_WIDTH = 110
 NARROW = 104
 """Cells that the summary's columns take with room for a note."""
+TOTAL = "total"
+_LEFT = ("loader", "state", "source", "waits for", "note")
 _STYLES = {"DONE": "green", "CAPPED": "green", "FAILED": "bold red", "STREAMING": "cyan", "OPENING": "cyan"}
 
 
@@ -56,9 +60,9 @@ class LiveTable:
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, name in enumerate(columns):
-        left = index < 2 or name in ("note", "source")
-        table.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=name != "note")
+    for name in columns:
+        justify: JustifyMethod = "left" if name in _LEFT else "right"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name != "note")
     return table
 
 
@@ -95,6 +99,45 @@ def summary_table(state: RunState, merged: Merged | None, at: float, width: int 
     return table
 
 
+def traffic_table(state: RunState, at: float) -> Table | None:
+    """What came over the wire and from the cache, a loader a row, and all of it; None where nothing did.
+
+    `at`: until when loaders that have not ended have been reading, for their speed. Columns of nothing are left out.
+    """
+    names = ("loader", "waits for", "over the wire", "to come", "MB/s", "from the cache")
+    rows = [_traffic_cells(name, status, at) for name, status in state.loaders.items() if has_traffic(status)]
+    if not rows:
+        return None
+    if len(rows) > 1:
+        rows.append(_traffic_total(state, at))
+    shown = [index for index in range(len(names)) if any(row[index] for row in rows)]
+    table = _table(*(names[index] for index in shown))
+    for row in rows:
+        table.add_row(*(Text(row[index]) for index in shown), style="bold" if row[0] == TOTAL else "")
+    return table
+
+
+def _traffic_cells(name: str, status: LoaderStatus, at: float) -> list[str]:
+    left = max(0, status.to_fetch - status.wire) if status.ended is None else 0
+    figures = [_bytes(status.wire), _bytes(left), _megabytes(average_rate(status, at)), _bytes(status.cached)]
+    return [name, waits_for(status, at), *figures]
+
+
+def _traffic_total(state: RunState, at: float) -> list[str]:
+    """Sums; the speed is over the whole run."""
+    wire = sum(status.wire for status in state.loaders.values())
+    cached = sum(status.cached for status in state.loaders.values())
+    seconds = (state.ended or at) - (state.started or at)
+    return [TOTAL, "", _bytes(wire), "", _megabytes(wire / seconds if seconds > 0 else 0.0), _bytes(cached)]
+
+
+def print_traffic(out: Console, state: RunState, at: float) -> None:
+    """The table of `traffic_table`, where there is one."""
+    if (table := traffic_table(state, at)) is not None:
+        out.print()
+        out.print(table)
+
+
 def merge_table(merged: Merged) -> Table:
     """What each loader gives to the file."""
     table = _table("loader", "source", "samples", "kept", "duplicates", "beyond target", "note")
@@ -103,7 +146,7 @@ def merge_table(merged: Merged) -> Table:
         cells = [f"{tally.kept:,}", _count(tally.duplicates), _count(tally.beyond_quota)]
         note = item.left_out or ("" if item.done else "not read to its end")
         table.add_row(item.name, str(item.source.get("id", "")), _count(item.counts.samples), *cells, Text(note))
-    table.add_row("total", "", "", f"{merged.rows:,}", "", "", "", style="bold")
+    table.add_row(TOTAL, "", "", f"{merged.rows:,}", "", "", "", style="bold")
     return table
 
 
@@ -115,6 +158,14 @@ def _state(status: LoaderStatus, at: float) -> Text:
 
 def _count(value: int | None) -> str:
     return f"{value:,}" if value else ""
+
+
+def _bytes(value: int) -> str:
+    return decimal_size(value) if value else ""
+
+
+def _megabytes(rate: float) -> str:
+    return f"{rate / 1e6:,.1f}" if rate else ""
 
 
 def _note(status: LoaderStatus, tally: Tally | None) -> str:

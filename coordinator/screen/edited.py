@@ -28,7 +28,7 @@ def edited(paths: Paths, loaders: Iterable[str]) -> frozenset[str]:
 def marked(row: RowItem, changed: frozenset[str]) -> RowItem:
     """The row, saying so where something of it was edited; a loader at work says what it does instead."""
     match row:
-        case LoaderRow(name=name) if name in changed and not row.rate:
+        case LoaderRow(name=name) if name in changed and not (row.rate or row.wire_rate):
             return replace(row, reason="edited, a restart redoes it")
         case TrackRow(track=track, note=""):
             ours = sum(name.partition("/")[0] == track for name in changed)

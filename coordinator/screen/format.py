@@ -71,6 +71,11 @@ def size(count: float) -> str:
     return _scaled(count, 1_024, ("", "K", "M", "G", "T", "P"))
 
 
+def wire_rate(value: float) -> str:
+    """Bytes a second over the wire in a column of rates: `12MB/s`, `1.2MB/s`, `640kB/s`; nothing for less than one."""
+    return f"{short(value)}B/s" if value >= 1 else ""
+
+
 def _scaled(value: float, base: int, units: Sequence[str]) -> str:
     step = 0
     while round(value, 1 if value < 9.95 else 0) >= base and step < len(units) - 1:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from ..engine.traffic import speed
 from .drawn import Drawn, Row
 from .format import bar, eta_text, number, rate, short, size, span, spark_text
 from .line import Line, clip
 from .machine import Reading
 from .palette import Glyphs
 from .view import View
+
+LEAST_BAR = 10
+"""Cells that the bar keeps where what comes over the wire is told."""
 
 
 class Header(Drawn):
@@ -62,7 +66,19 @@ def _second(view: View, reading: Reading | None, width: int, glyphs: Glyphs) -> 
     totals = view.totals
     all_done = totals.done == totals.loaders > 0
     left = Line().add(f" {number(totals.samples)}", bold=True).add(_expected(view, width), "muted").add("  ")
-    right = Line()
+    right, rest = _speeds(view, width, glyphs, all_done), _rest(view, reading, width)
+    wire = Line().add(f"  {glyphs.down} {speed(totals.wire_rate)}", "muted") if totals.wire_rate >= 1 else Line()
+    if left.width + right.width + wire.width + rest.width + LEAST_BAR <= width:
+        right.join(wire)
+    right.join(rest)
+    room = max(4, width - left.width - right.width)
+    full, empty = bar(1.0 if all_done else totals.fraction or 0.0, room, glyphs)
+    return left.add(full, "ok" if all_done else "accent").add(empty, "line").join(right)
+
+
+def _speeds(view: View, width: int, glyphs: Glyphs, all_done: bool) -> Line:
+    """How far, and how fast."""
+    totals, right = view.totals, Line()
     if totals.fraction is not None and not all_done:
         right.add(f"  {'~' if totals.rough else ''}{int(totals.fraction * 100)}%")
     if totals.rate:
@@ -70,14 +86,17 @@ def _second(view: View, reading: Reading | None, width: int, glyphs: Glyphs) -> 
         if width >= 100:
             cells = 16 if width < 160 else 32
             right.add(" ").add(spark_text(view.history.spark(None, cells), cells, glyphs), "accent")
-    if eta := eta_text(*totals.eta):
+    return right
+
+
+def _rest(view: View, reading: Reading | None, width: int) -> Line:
+    """How long still, and what it takes of the machine."""
+    right = Line()
+    if eta := eta_text(*view.totals.eta):
         right.add("   ETA ", "muted").add(eta)
     if reading is not None and width >= 100:
         right.join(_machine(reading))
-    right.add(" ")
-    room = max(4, width - left.width - right.width)
-    full, rest = bar(1.0 if all_done else totals.fraction or 0.0, room, glyphs)
-    return left.add(full, "ok" if all_done else "accent").add(rest, "line").join(right)
+    return right.add(" ")
 
 
 def _expected(view: View, width: int) -> str:

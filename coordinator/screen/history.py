@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from ..engine.state import LoaderStatus, RunState
+from .remaining import AT_WORK, Estimate, at_work, bytes_left, estimate, later, rows_left
 
 LOOKS = 128
 """Looks that are kept at least; twice as many at most."""
@@ -23,8 +24,6 @@ SPARK_STEP = 4.0
 """Seconds that a cell of a spark stands for."""
 LONG = 60.0
 """Seconds over which a rate must hold for an ETA to be sure."""
-ENDED = ("DONE", "CAPPED", "EMPTY", "FAILED", "STALLED", "SKIPPED", "STOPPED")
-AT_WORK = ("OPENING", "STREAMING")
 
 
 @dataclass(slots=True)
@@ -33,8 +32,10 @@ class _Trace:
 
     samples: list[float] = field(default_factory=list)
     rows: list[float] = field(default_factory=list)
+    wire: list[float] = field(default_factory=list)
     buckets: array[float] = field(default_factory=lambda: array("d"))
-    seen: tuple[int, int] = (0, 0)
+    seen: tuple[int, int, int] = (0, 0, 0)
+    """Samples, rows and bytes over the wire at the last look."""
     key: tuple[int, int, int] = (0, 0, 0)
     moved: float = 0.0
     begun: float | None = None
@@ -65,19 +66,11 @@ class History:
         self._trim()
 
     def _look(self, name: str, status: LoaderStatus, state: RunState, before: float, at: float) -> None:
-        counts = status.counts
-        trace = self._traces.get(name)
-        if trace is None:  # what was there before we looked is no gain of ours
-            idle = state.tracks[name.partition("/")[0]].idle
-            zeros = [0.0] * (len(self._times) - 1)
-            trace = _Trace(zeros, zeros.copy(), seen=(counts.samples, counts.read), moved=at - idle)
-            trace.key = (counts.read, status.replayed, status.bytes_read)
-            self._traces[name] = trace
-        gained, read = _gain(trace, status)
-        trace.samples.append((trace.samples[-1] if trace.samples else 0.0) + gained)
-        trace.rows.append((trace.rows[-1] if trace.rows else 0.0) + read)
-        trace.seen = (counts.samples, counts.read)
-        key = (counts.read, status.replayed, status.bytes_read)
+        trace = self._traces.get(name) or self._first(name, status, state, at)
+        gains = _gains(trace, status)
+        for totals, gain in zip((trace.samples, trace.rows, trace.wire), gains, strict=True):
+            totals.append((totals[-1] if totals else 0.0) + gain)
+        trace.seen, key, gained = _seen(status), _key(status), gains[0]
         if key != trace.key:
             trace.key, trace.moved = key, at
         if status.wait(at):
@@ -88,6 +81,14 @@ class History:
         elif trace.begun is None:
             trace.begun = before
         self._spread(trace, gained, before, at)
+
+    def _first(self, name: str, status: LoaderStatus, state: RunState, at: float) -> _Trace:
+        """A trace that begins now: what was there before we looked is no gain of ours."""
+        idle = state.tracks[name.partition("/")[0]].idle
+        zeros = [0.0] * (len(self._times) - 1)
+        trace = _Trace(zeros, zeros.copy(), zeros.copy(), seen=_seen(status), key=_key(status), moved=at - idle)
+        self._traces[name] = trace
+        return trace
 
     def _spread(self, trace: _Trace, gained: float, before: float, at: float) -> None:
         """Share a gain out over the buckets between two looks."""
@@ -121,6 +122,7 @@ class History:
         for trace in self._traces.values():
             del trace.samples[:LOOKS]
             del trace.rows[:LOOKS]
+            del trace.wire[:LOOKS]
 
     def _of(self, name: str | None) -> list[_Trace]:
         if name is None:
@@ -134,6 +136,10 @@ class History:
     def rate(self, name: str | None, now: float) -> float:
         """Samples a second over the last ten seconds or so; None: of all."""
         return self._speed([(trace, trace.samples) for trace in self._of(name)], WINDOW, now)
+
+    def wire_rate(self, name: str | None, now: float) -> float:
+        """Bytes a second over the wire, over the last ten seconds or so; None: of all."""
+        return self._speed([(trace, trace.wire) for trace in self._of(name)], WINDOW, now)
 
     def _speed(self, parts: Iterable[tuple[_Trace, list[float]]], window: float, now: float) -> float:
         """Gain a second, each part since it has been at work: a loader's first seconds count whole."""
@@ -205,61 +211,43 @@ class History:
 
     # --- what is to come
 
-    def eta(self, name: str | None, state: RunState, now: float) -> tuple[float | None, str]:
-        """Seconds to the end and how far that is to be believed: `sure`, `fair`, `rough`, or nothing."""
-        left, exact = remaining(state, name)
-        if left is None or not any(state.loaders[one].state in AT_WORK for one in _names(state, name)):
+    def eta(self, name: str | None, state: RunState, now: float) -> Estimate:
+        """Seconds to the end and how far that is to be believed: by rows and by bytes, whichever ends later."""
+        busy, traces = at_work(state, name), self._of(name)
+        if not busy:
             return None, ""
-        parts = [(trace, trace.rows) for trace in self._of(name)]
-        speed, steady = self._speed(parts, WINDOW, now), self._speed(parts, LONG, now)
-        if speed <= 0 or steady <= 0:
-            return None, ""
-        seconds = left / steady
-        if not exact:
-            return seconds, "rough"
-        looked = now - min((trace.begun for trace, _ in parts if trace.begun), default=now)
-        if looked >= 2 * WINDOW and 0.8 <= speed / steady <= 1.25 and seconds < 3_600:
-            return seconds, "sure"
-        return seconds, "fair" if looked >= 5 and seconds < 20 * max(looked, 60) else "rough"
+        looked = now - min((trace.begun for trace in traces if trace.begun), default=now)
+        by_rows = estimate(*rows_left(state, name), self._speeds([(one, one.rows) for one in traces], now), looked)
+        left, told = bytes_left(state, name)
+        by_bytes = estimate(left, told, self._speeds([(one, one.wire) for one in traces], now), looked)
+        alone = told and not any(status.bound == "converter" for status in busy)
+        return later(by_rows, by_bytes, alone)
+
+    def _speeds(self, parts: list[tuple[_Trace, list[float]]], now: float) -> tuple[float, float]:
+        """Over the last ten seconds or so, and over the last minute."""
+        return self._speed(parts, WINDOW, now), self._speed(parts, LONG, now)
 
 
-def remaining(state: RunState, name: str | None = None) -> tuple[float | None, bool]:
-    """Rows still to read, and whether every loader tells; one that does not is taken for as long as the others are.
-
-    None where fewer than a third tell: that would be a guess about a guess.
-    """
-    known, unknown, left = [], 0, 0.0
-    for one in _names(state, name):
-        status = state.loaders[one]
-        if status.state in ENDED:
-            known += [max(status.rows or 0, status.counts.read)] if status.state in ("DONE", "CAPPED") else []
-        elif status.rows is not None:
-            known.append(status.rows)
-            left += max(0, status.rows - status.counts.read)
-        else:
-            unknown += 1
-            left -= status.counts.read
-    if unknown and len(known) < max(1, unknown / 2):
-        return None, False
-    return (max(0.0, left + unknown * sum(known) / len(known)) if unknown else left), not unknown
+def _seen(status: LoaderStatus) -> tuple[int, int, int]:
+    return status.counts.samples, status.counts.read, status.wire
 
 
-def _names(state: RunState, name: str | None) -> list[str]:
-    if name is None:
-        return list(state.loaders)
-    return [one for one in state.loaders if one == name or one.partition("/")[0] == name]
+def _key(status: LoaderStatus) -> tuple[int, int, int]:
+    """What a loader moves: while it stays the same the loader is idle."""
+    return status.counts.read, status.replayed, status.bytes_read
 
 
-def _gain(trace: _Trace, status: LoaderStatus) -> tuple[float, float]:
-    """Samples and rows that came since the last look: not those that an earlier run had committed."""
-    counts = status.counts
+def _gains(trace: _Trace, status: LoaderStatus) -> tuple[float, float, float]:
+    """Samples, rows and bytes that came since the last look: no rows that an earlier run had committed."""
+    before, counts = trace.seen, status.counts
+    wire = float(max(0, status.wire - before[2]))
     if status.reused:
-        return 0.0, 0.0
-    samples, read = max(0, counts.samples - trace.seen[0]), max(0, counts.read - trace.seen[1])
-    if status.resumed > trace.seen[1] and counts.read:
+        return 0.0, 0.0, wire
+    samples, read = max(0, counts.samples - before[0]), max(0, counts.read - before[1])
+    if status.resumed > before[1] and counts.read:
         new = max(0, counts.read - status.resumed)
-        return samples * new / max(1, read), float(new)
-    return float(samples), float(read)
+        return samples * new / max(1, read), float(new), wire
+    return float(samples), float(read), wire
 
 
 def _mean(values: list[float]) -> float:

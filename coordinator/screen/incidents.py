@@ -10,7 +10,7 @@ from ..engine.policy import TRANSIENT
 from ..engine.state import LoaderStatus, RunState, TrackStatus
 from ..events import LoaderState
 from .format import minutes
-from .history import AT_WORK
+from .remaining import AT_WORK
 
 Mark = Literal["failed", "gated", "stalled", "retry", "running", "queued", "done", "stopped"]
 STALLING = 30.0

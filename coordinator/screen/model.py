@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ..engine.state import LoaderStatus, RunState, TrackStatus
 from .format import minutes
-from .history import AT_WORK, History
+from .history import History
 from .incidents import Incident, Mark, again, incidents, mark_of, will_retry
+from .remaining import AT_WORK
 from .totals import FINISHED, Totals, share, totals
 
 __all__ = [
@@ -83,6 +84,8 @@ class LoaderRow:
     idle: float
     eta: tuple[float | None, str]
     reason: str = ""
+    wire_rate: float = 0.0
+    """Bytes a second over the wire."""
 
     @property
     def name(self) -> str:
@@ -211,6 +214,7 @@ def _loader_row(state: RunState, history: History, now: float, name: str) -> Loa
         history.idle(name, now) if working else 0.0,
         history.eta(name, state, now) if working else (None, ""),
         _reason(status, mark, state.tracks[track], now),
+        history.wire_rate(name, now) if working else 0.0,
     )
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from ..engine.state import RunState
 from ..events import LoaderState
-from .history import AT_WORK, History, remaining
+from .history import History
 from .incidents import incidents
+from .remaining import AT_WORK, rows_left
 
 FINISHED: tuple[LoaderState, ...] = ("DONE", "CAPPED", "EMPTY")
 
@@ -21,6 +22,8 @@ class Totals:
     rough: bool
     fraction: float | None
     rate: float
+    wire_rate: float
+    """Bytes a second over the wire."""
     eta: tuple[float | None, str]
     running: int
     queued: int
@@ -34,7 +37,7 @@ class Totals:
 
 def share(state: RunState, name: str | None = None) -> tuple[float | None, bool]:
     """How much of a track or of all has been read, and whether every loader tells; failed ones are left out."""
-    left, exact = remaining(state, name)
+    left, exact = rows_left(state, name)
     if left is None:
         return None, False
     names = [one for one in state.loaders if name is None or one.partition("/")[0] == name]
@@ -48,7 +51,7 @@ def totals(state: RunState, history: History, now: float) -> Totals:
     samples, read = sum(one.counts.samples for one in loaders), sum(one.counts.read for one in loaders)
     ended = state.ended is not None
     fraction, exact = share(state)
-    left, _ = remaining(state)
+    left, _ = rows_left(state)
     expected = None if left is None or not read else round(samples + left * samples / read)
     elapsed = max(0.0, (state.ended or now) - state.started) if state.started else 0.0
     return Totals(
@@ -57,6 +60,7 @@ def totals(state: RunState, history: History, now: float) -> Totals:
         not exact,
         fraction,
         0.0 if ended else history.rate(None, now),
+        0.0 if ended else history.wire_rate(None, now),
         (None, "") if ended else history.eta(None, state, now),
         sum(one.state in AT_WORK for one in loaders),
         sum(one.state == "QUEUED" for one in loaders),

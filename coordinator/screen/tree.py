@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from textual import events
 
+from ..engine.traffic import waits_for
 from .columns import GAP, GUTTER, STATE, Columns, columns
 from .drawn import Drawn, Row
-from .format import bar, eta_text, number, rate, short, spark_text
+from .format import bar, eta_text, number, rate, short, spark_text, wire_rate
 from .line import Line, clip, fit, middle
 from .model import IDLE, FoldRow, LoaderRow, RowItem, TrackRow
 from .palette import Glyphs, Tone
@@ -68,9 +69,14 @@ def longest_name(view: View) -> int:
     return max((len(name.partition("/")[2]) for name in view.state.loaders), default=0)
 
 
+def told_of_waits(view: View) -> bool:
+    """Whether there is a column of what loaders wait for: while anything of the run comes over the wire."""
+    return view.state.ended is None and any(one.wire or one.bound for one in view.state.loaders.values())
+
+
 def headings(view: View, width: int, typing: bool) -> Row:
     """What the columns mean; with a filter, what is filtered."""
-    at, line = columns(width, longest_name(view)), Line()
+    at, line = columns(width, longest_name(view), told_of_waits(view)), Line()
     if view.filter or typing:
         found = sum(isinstance(row, LoaderRow) for row in view.rows)
         line.add(" /", "accent", bold=True).add(view.filter + ("_" if typing else ""), bold=True)
@@ -78,8 +84,8 @@ def headings(view: View, width: int, typing: bool) -> Row:
         return line.add(" show all", "muted"), "surface"
     name = "track / loader" + (f"  {view.top} above" if view.top else "")
     line.pad(GUTTER).add(fit(name, at.name + GAP) + fit("state", STATE), "muted")
-    cells = ((at.samples, "samples"), (at.bar, ""), (at.percent, ""), (at.rate, "rate/s"), (at.spark, ""))
-    for cell, text in (*cells, (at.rejected, "rejected"), (at.eta, "ETA")):
+    cells = ((at.samples, "samples"), (at.waits, "waits for"), (at.bar, ""), (at.percent, ""), (at.rate, "rate/s"))
+    for cell, text in (*cells, (at.spark, ""), (at.rejected, "rejected"), (at.eta, "ETA")):
         if cell:
             line.add(f"  {text:>{cell}}", "muted")
     return line, "surface"
@@ -109,7 +115,7 @@ class TreeRows:
 
     def __init__(self, view: View, width: int, glyphs: Glyphs) -> None:
         self._view, self._width, self._glyphs = view, width, glyphs
-        self._at: Columns = columns(width, longest_name(view))
+        self._at: Columns = columns(width, longest_name(view), told_of_waits(view))
 
     def row(self, item: RowItem) -> Row:
         """One row, on the cursor's ground where the cursor stands."""
@@ -132,6 +138,7 @@ class TreeRows:
         if item.note:
             self._reason(line, item.note, "warn")
             return
+        self._waits(line, "")
         self._bar(line, None if over or not item.samples else item.fraction, "faint")
         self._percent(line, None if over else item.fraction)
         self._right(line, self._at.rate, rate(item.rate), "muted")
@@ -149,10 +156,12 @@ class TreeRows:
         if item.reason:
             self._reason(line, item.reason, "muted")
             return
+        self._waits(line, waits_for(item.status, self._view.now))
         self._bar(line, item.fraction, "accent")
         self._percent(line, item.fraction)
         quiet = item.mark == "running" and item.idle >= IDLE
-        self._right(line, self._at.rate, f"idle {item.idle:.0f}s" if quiet else rate(item.rate), _calm(quiet))
+        fast = rate(item.rate) or wire_rate(item.wire_rate)
+        self._right(line, self._at.rate, f"idle {item.idle:.0f}s" if quiet else fast, _calm(quiet))
         self._spark(line, item.name if item.mark == "running" else "")
         many = counts.rejects > SUSPICIOUS * counts.read
         rejected = number(counts.rejects) if counts.rejects else ""
@@ -173,6 +182,10 @@ class TreeRows:
     def _samples(self, line: Line, count: int, tone: Tone, bold: bool = False) -> None:
         text = "" if not count else number(count) if count < 10_000_000 else short(count)
         self._right(line, self._at.samples, text, tone, bold)
+
+    def _waits(self, line: Line, text: str) -> None:
+        if self._at.waits:
+            line.add("  ").add(fit(text, self._at.waits, self._glyphs.more), "muted")
 
     def _percent(self, line: Line, fraction: float | None) -> None:
         self._right(line, self._at.percent, f"{int(fraction * 100)}%" if fraction else "", "muted")

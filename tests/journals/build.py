@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from coordinator.events import (
+    Bound,
     Counts,
     Event,
     Failure,
@@ -200,6 +201,38 @@ def waiting() -> Iterator[Timed]:
     return run_of(TRACKS, after)
 
 
+def fetching() -> Iterator[Timed]:
+    """Over the wire: bound by it, by the converter, by no bytes yet, of unknown rows; the Hub's limit; the cache."""
+    after = [
+        *over_wire("quartz/salesforce_xlam", 60_000, 700, 96_000_000, 1_100_000.0, "network"),
+        *over_wire("opal/wildchat", 530_000, 2_100, 2_600_000_000, 10_400_000.0, "converter", cached=412_000_000),
+        *over_wire("jasper/math", 7_500, 0, 160_000_000, 2_400_000.0, "network"),
+        *over_wire("topaz/code_feedback", None, 800, 183_000_000, 1_900_000.0, "network"),
+        *over_wire("ruby/self_instruct", 175, 100, 0, 0.0, "converter", cached=1_300_000, end=3),
+        done("ruby/self_instruct", 175, 3),
+    ]
+    return run_of(TRACKS, after)
+
+
+def over_wire(
+    name: str,
+    rows: int | None,
+    rate: float,
+    to_fetch: int,
+    speed: float,
+    bound: Bound,
+    cached: int = 0,
+    end: int = 60,
+) -> Iterator[Timed]:
+    """A loader that reads evenly from the Hub, at `rate` rows and `speed` bytes a second."""
+    yield BEGIN + 1, LoaderOpening(name)
+    yield BEGIN + 1.5, LoaderOpened(name, rows, 0, to_fetch)
+    for second in range(2, end, 2):
+        read, wire = int(rate * (second - 1)), int(speed * (second - 1))
+        yield BEGIN + second, LoaderProgress(name, counted(read), wire + cached, 0, wire, cached)
+        yield BEGIN + second, Heartbeat(name, read, 0, wire + cached, 0.4, wire, cached, bound)
+
+
 def hostile() -> Iterator[Timed]:
     """Foreign text wherever text goes: markup, escapes, wide letters, bidi, half a surrogate."""
     clean = HOSTILE.encode("utf-8", "backslashreplace").decode()
@@ -212,7 +245,7 @@ def hostile() -> Iterator[Timed]:
     return run_of(TRACKS, after, source=clean)
 
 
-JOURNALS = (happy, all_done, all_failed, empty, many, stalled_retrying, waiting, hostile)
+JOURNALS = (happy, all_done, all_failed, empty, many, stalled_retrying, waiting, fetching, hostile)
 
 
 def write(folder: Path) -> None:

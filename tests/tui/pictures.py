@@ -18,6 +18,7 @@ PICTURES: dict[str, tuple[str, tuple[int, int], Palette, list[str]]] = {
     "drill": ("drill", (120, 36), DARK, ["down"]),
     "narrow": ("drill", (80, 24), DARK, ["down"]),
     "wide": ("drill", (200, 50), DARK, ["down"]),
+    "hub": ("fetching", (120, 36), DARK, ["down"] * 6),
     "light": ("all_done", (120, 36), LIGHT, []),
 }
 """Picture -> journal, size in cells, colours, keys pressed first."""

@@ -328,7 +328,7 @@ SIZES = ((80, 24), (120, 36), (200, 50))
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize(
-    "name", ["happy", "all_done", "all_failed", "empty", "many", "stalled_retrying", "waiting", "hostile"]
+    "name", ["happy", "all_done", "all_failed", "empty", "many", "stalled_retrying", "waiting", "fetching", "hostile"]
 )
 def test_screens(name: str, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
@@ -337,6 +337,8 @@ def test_screens(name: str, size: tuple[int, int], tmp_path: Path, monkeypatch: 
     async def play(app: Watching, pilot: Pilot[None], source: Still, control: FakeControl) -> None:
         if name in ("stalled_retrying", "all_failed", "hostile"):
             await pilot.press("exclamation_mark")
+        if name == "fetching":
+            app.view.to("opal/wildchat")
         if fetching := [one for one in app.workers if one.group.startswith("pane")]:
             await app.workers.wait_for_complete(fetching)
         await pilot.pause()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from coordinator.screen.history import History
 from coordinator.screen.machine import Machine
 from coordinator.screen.palette import ASCII, MONO
 from coordinator.screen.panes.cpu import CpuPane
@@ -85,6 +86,27 @@ def test_why_of_a_sound_loader_gives_its_balance() -> None:
         assert "12 rejected E05" in drawn(pane)
         show(pane, "", now=NOW + 2)
         assert "config_missing" in drawn(pane)
+
+    run(Host(pane), (80, 24), script)
+
+
+def test_why_tells_what_came_over_the_wire_and_what_is_waited_for() -> None:
+    pane, state, past = WhyPane(*LOOK), run_state(), History()
+    loader, failed = state.loaders["quartz/toolbank"], state.loaders["jasper/math"]
+    loader.to_fetch, loader.cached, loader.bound = 160_000_000, 20_000_000, "network"
+    failed.wire = 5_000_000
+    for second in range(5):
+        loader.wire = 107_700_000 + second * 12_400_000
+        past.feed(state, NOW - 4 + second)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        pane.show(chosen("quartz/toolbank"), state, past, NOW)
+        assert "toolbank  streaming, waits for: network\n" in drawn(pane)
+        assert "over the wire 157.3 MB of 160 MB (12.4 MB/s), from the cache 20 MB\n" in drawn(pane)
+        pane.show(chosen("jasper/math"), state, past, NOW)
+        assert "over the wire 5 MB\n" in drawn(pane)
+        pane.show(chosen("jasper/gsm8k"), state, past, NOW)
+        assert "wire" not in drawn(pane)
 
     run(Host(pane), (80, 24), script)
 

@@ -144,3 +144,20 @@ def test_a_big_file_holds_its_bytes_and_no_more_room(tmp_path: Path) -> None:
     write_whole(tmp_path / "file", data)
     assert (tmp_path / "file").read_bytes() == data
     assert taken(tmp_path / "file") < len(data) + 2**20
+
+
+def test_decimal_sizes_are_as_tools_show_them() -> None:
+    counts = (0, 999, 1_000, 1_500, 999_949, 999_950, 20_000_000, 157_340_000, 2.6e9, 1.25e12, 5e15)
+    assert [disk.decimal_size(count) for count in counts] == [
+        "0 B",
+        "999 B",
+        "1 kB",
+        "1.5 kB",
+        "999.9 kB",
+        "1 MB",
+        "20 MB",
+        "157.3 MB",
+        "2.6 GB",
+        "1.2 TB",
+        "5,000 TB",
+    ]

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from ...control import socket_path
+from ...disk import size
 from ...engine.journal import JOURNAL, latest_run, read
 from ...engine.server import answers
 from ...events import TrackChanged
@@ -106,8 +107,8 @@ def _temporary(paths: Paths) -> Iterator[Finding]:
 
 
 def _files(paths: list[Path]) -> str:
-    size = sum(path.lstat().st_size for path in paths)
-    return f"{len(paths)} temporary file{'s' * (len(paths) > 1)} ({size / 2**20:,.1f} MiB)"
+    total = sum(path.lstat().st_size for path in paths)
+    return f"{len(paths)} temporary file{'s' * (len(paths) > 1)} ({size(total)})"
 
 
 def _mirrors(paths: Paths) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from ...disk import size
 from ...errors import PolecatsError
 from ...publish import manifest
 from ...publish.inputs import unsound
@@ -63,8 +64,7 @@ def _put_aside(loader: Path, aside: Path) -> str:
 
 
 def _size(folder: Path) -> str:
-    total = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
-    return f"{total / 2**20:,.1f} MiB"
+    return size(sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()))
 
 
 def _published(here: Context) -> Iterator[Finding]:

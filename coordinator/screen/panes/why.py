@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...engine.state import LoaderStatus
+from ...engine.traffic import traffic, waits_for
 from ...events import Failure
 from .. import format
 from ..drawn import Row, wrapped
@@ -15,6 +16,7 @@ from ..incidents import Incident, incidents
 from ..line import Line, clip
 from ..model import selected
 from ..palette import Tone
+from ..remaining import AT_WORK
 from .base import Pane
 
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in [^\n]+\n[ \t]+([^\n]+)')
@@ -101,6 +103,7 @@ class WhyPane(Pane):
         return line.add(clip(f" restarts {what}, {kept}", MARGIN + width - line.width), "muted")
 
     def _details(self, name: str, failure: Failure | None, width: int) -> Iterator[Row]:
+        yield from self._traffic(name, [self.state.loaders[name]], width)
         yield from _warnings(self.state.loaders[name], width)
         if failure and failure.traceback:
             yield Line()
@@ -124,6 +127,7 @@ class WhyPane(Pane):
             yield Line().pad(MARGIN).add(f"{sign}{text}", "ok" if everything else "fg", bold=True)
         else:
             yield self._progress(names[0], statuses[0])
+        yield from self._traffic(self.selection.name or None, statuses, width)
         yield from _balance(statuses, width)
         track = self.state.tracks.get(self.selection.track)
         yield from _indented(track.note if track else "", width, "note ")
@@ -138,7 +142,17 @@ class WhyPane(Pane):
         if status.resumed and not status.reused:
             line.add(f", {format.number(status.resumed)} rows were there already", "muted")
         line.add(f", {format.number(status.replayed)} rows replayed" if status.replayed else "", "muted")
-        return line.add(f", {status.wait(self.now)}" if status.wait(self.now) else "", "warn")
+        if status.wait(self.now):
+            return line.add(f", {status.wait(self.now)}", "warn")
+        waits = waits_for(status, self.now)
+        return line.add(f", waits for: {waits}" if waits else "", "muted")
+
+    def _traffic(self, name: str | None, statuses: Sequence[LoaderStatus], width: int) -> Iterator[Row]:
+        """What came over the wire and from the cache, where anything did."""
+        assert self.history is not None
+        busy = any(status.state in AT_WORK for status in statuses)
+        told = traffic(statuses, self.history.wire_rate(name, self.now) if busy else 0.0)
+        yield from _indented(told, width, tone="muted")
 
 
 def _balance(statuses: Sequence[LoaderStatus], width: int) -> Iterator[Row]:

@@ -19,6 +19,7 @@ from coordinator.engine.journal import Journal
 from coordinator.engine.recorder import Recorder, harmless
 from coordinator.engine.state import RunState, reduce, replay
 from coordinator.events import (
+    Bound,
     Counts,
     Event,
     Failure,
@@ -48,10 +49,11 @@ TALLY = st.dictionaries(TEXT, NATURAL, max_size=3)
 COUNTS = st.builds(Counts, NATURAL, NATURAL, NATURAL, TALLY, TALLY)
 FAILURE = st.builds(Failure, st.sampled_from(get_args(FailureClass)), TEXT, TEXT, TEXT, TEXT)
 LOADER = st.sampled_from(NAMES)
+BOUND = st.sampled_from(get_args(Bound))
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(LoaderOpening, LOADER),
-    st.builds(LoaderOpened, LOADER, st.none() | NATURAL, NATURAL),
-    st.builds(LoaderProgress, LOADER, COUNTS, NATURAL, NATURAL),
+    st.builds(LoaderOpened, LOADER, st.none() | NATURAL, NATURAL, NATURAL),
+    st.builds(LoaderProgress, LOADER, COUNTS, NATURAL, NATURAL, NATURAL, NATURAL),
     st.builds(LoaderWarned, LOADER, TEXT),
     st.builds(LoaderWaiting, LOADER, st.floats(0, 1e9), TEXT, st.booleans()),
     st.builds(
@@ -66,7 +68,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         st.none() | st.floats(0, 2e9),
         TEXT,
     ),
-    st.builds(Heartbeat, LOADER | st.just(""), NATURAL, NATURAL, NATURAL, st.floats(0, 1e6)),
+    st.builds(Heartbeat, LOADER | st.just(""), NATURAL, NATURAL, NATURAL, st.floats(0, 1e6), NATURAL, NATURAL, BOUND),
     st.builds(WorkerDone, st.sampled_from(["opal", "ruby"])),
     st.builds(RunFinished, st.integers(0, 255)),
     st.builds(RunStarted, TEXT, TEXT, st.permutations(NAMES)),
@@ -154,6 +156,24 @@ def test_a_track_stands_where_its_worker_said_last(started: RunState) -> None:
     reduce(started, Heartbeat("opal/b", 5, 1, 100, 3.5), 3.0)
     assert (started.tracks["opal"].idle, started.loaders["opal/b"].bytes_read) == (3.5, 100)
     assert started.tracks["ruby"].state == "PENDING"
+
+
+def test_bytes_over_the_wire_and_what_is_waited_for_are_as_last_told(started: RunState) -> None:
+    status = started.loaders["opal/a"]
+    reduce(started, LoaderOpened("opal/a", None, 0, 160), 2.0)
+    reduce(started, Heartbeat("opal/a", 5, 0, 90, 0.5, 70, 20, "network"), 3.0)
+    assert (status.to_fetch, status.wire, status.cached, status.bound) == (160, 70, 20, "network")
+    reduce(started, LoaderProgress("opal/a", Counts(9, 9, 9), 110, 0, 85, 25), 4.0)
+    assert (status.to_fetch, status.wire, status.cached, status.bound) == (160, 85, 25, "network")
+
+
+@pytest.mark.parametrize(
+    "event", [LoaderOpened("x/y", 9, 2), LoaderProgress("x/y", Counts(1, 1, 1), 7), Heartbeat("x/y", 1, 0, 7, 0.5)]
+)
+def test_an_event_of_a_journal_that_knew_no_wire_is_still_one(event: Event) -> None:
+    old = {key: value for key, value in encode(event).items() if key not in ("to_fetch", "wire", "cached", "bound")}
+    assert len(old) < len(encode(event))
+    assert decode(old) == event
 
 
 def test_the_same_warning_stands_once(started: RunState) -> None:

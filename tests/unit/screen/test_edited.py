@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from coordinator.engine.state import RunState, reduce
@@ -44,3 +45,6 @@ def test_an_edited_loader_and_its_track_say_so(tmp_path: Path) -> None:
     assert isinstance(first, LoaderRow)
     assert isinstance(second, LoaderRow)
     assert (first.reason, second.reason) == ("", "edited, a restart redoes it")
+    fetching = marked(replace(second, reason="", wire_rate=1e6), changed)
+    assert isinstance(fetching, LoaderRow)
+    assert fetching.reason == ""

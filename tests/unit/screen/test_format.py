@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.screen import format as f
+from coordinator.screen.columns import RATE
 from coordinator.screen.palette import ASCII, UNICODE, Glyphs
 
 
@@ -66,11 +67,24 @@ def test_sizes_and_short_numbers() -> None:
     assert f.number(408_021) == "408,021"
 
 
+def test_bytes_a_second_fit_the_column_of_rates() -> None:
+    assert [f.wire_rate(rate) for rate in (0, 0.5, 900, 640_000, 1.24e6, 12.4e6, 124e6)] == [
+        "",
+        "",
+        "900B/s",
+        "640kB/s",
+        "1.2MB/s",
+        "12MB/s",
+        "124MB/s",
+    ]
+
+
 @given(st.floats(0, 1e15))
 def test_short_forms_fit_their_columns(value: float) -> None:
     assert len(f.rate(value)) <= 5
     assert len(f.short(value)) <= 5
     assert len(f.size(value)) <= 5
+    assert len(f.wire_rate(min(value, 9e14))) <= RATE
 
 
 @given(st.floats(-1, 2), st.integers(0, 40), st.sampled_from([UNICODE, ASCII]))

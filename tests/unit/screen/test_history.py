@@ -118,6 +118,61 @@ def test_an_eta_over_an_unknown_loader_is_rough() -> None:
     assert seconds == pytest.approx((100_000 * 3 - 18_000) / 300, rel=0.01)
 
 
+def over_the_wire(seconds: int, speed: int, to_fetch: int = 0, rows: int | None = 100_000) -> tuple[RunState, History]:
+    """Loader `opal/a` reads 100 rows and `speed` bytes a second, of `to_fetch` in all."""
+    state, history = a_run("opal/a", "ruby/c", rows=rows), History()
+    state.loaders["opal/a"].to_fetch = to_fetch
+    for second in range(seconds + 1):
+        move(state, "opal/a", second * 100)
+        state.loaders["opal/a"].wire = second * speed
+        history.feed(state, 1_000.0 + second)
+    return state, history
+
+
+def test_rates_over_the_wire_of_a_loader_a_track_and_all() -> None:
+    state, history = over_the_wire(30, 5_000)
+    assert [history.wire_rate(name, 1_030) for name in ("opal/a", "opal", None)] == [pytest.approx(5_000)] * 3
+    assert history.wire_rate("ruby/c", 1_030) == history.wire_rate("nobody/x", 1_030) == 0
+    assert history.wire_rate(None, 1_041) == 0
+    state.loaders["opal/a"].wire = 0  # another worker begins to count anew
+    history.feed(state, 1_031.0)
+    assert 0 < history.wire_rate("opal/a", 1_031) < 5_000
+
+
+def test_bytes_that_came_before_the_screen_are_no_rate() -> None:
+    state, history = a_run("opal/a"), History()
+    state.loaders["opal/a"].wire = 10**9
+    history.feed(state, 500.0)
+    history.feed(state, 501.0)
+    assert history.wire_rate(None, 501.0) == 0
+
+
+def test_of_rows_and_bytes_the_later_end_counts() -> None:
+    state, history = over_the_wire(60, 1_000, to_fetch=2_060_000)  # rows end in 940 s, bytes in 2,000 s
+    for name in ("opal/a", "opal"):
+        seconds, confidence = history.eta(name, state, 1_060)
+        assert (round(seconds or 0), confidence) == (2_000, "sure")
+    state, history = over_the_wire(60, 1_000, to_fetch=70_000)
+    assert round(history.eta("opal/a", state, 1_060)[0] or 0) == 940
+
+
+def test_bytes_alone_give_an_eta_where_the_network_is_waited_for() -> None:
+    state, history = over_the_wire(60, 1_000, to_fetch=160_000, rows=None)
+    assert history.eta("opal/a", state, 1_060) == (100, "fair")
+    assert history.eta(None, state, 1_060) == (None, "")  # of ruby/c nothing is known
+    state.loaders["opal/a"].bound = "converter"
+    assert history.eta("opal/a", state, 1_060) == (None, "")
+
+
+def test_rows_that_wait_for_their_first_bytes_have_the_eta_of_these() -> None:
+    state, history = a_run("opal/a"), History()
+    state.loaders["opal/a"].to_fetch = 50_000
+    for second in range(11):
+        state.loaders["opal/a"].wire = second * 1_000
+        history.feed(state, 1_000.0 + second)
+    assert history.eta("opal/a", state, 1_010) == (40, "fair")
+
+
 def test_a_new_run_begins_anew() -> None:
     state, history = played(10)
     state.run = "next"
@@ -134,4 +189,5 @@ def test_memory_stays_flat_over_a_day() -> None:
     assert len(trace.buckets) <= BUCKETS
     assert len(history._times) <= 2 * LOOKS
     assert sys.getsizeof(trace.samples) < 10_000
+    assert len(trace.samples) == len(trace.rows) == len(trace.wire) == len(history._times)
     assert history.series("opal/a", 10)[5] == pytest.approx(1.0, rel=0.05)

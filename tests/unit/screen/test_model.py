@@ -214,6 +214,19 @@ def test_totals() -> None:
     assert totals(RunState(), History(), NOW).expected is None
 
 
+def test_what_comes_over_the_wire_is_in_rows_and_totals() -> None:
+    state, history = a_run(a={"x": "STREAMING", "y": "DONE"}), History()
+    for second in range(5):
+        for status in state.loaders.values():
+            status.wire = second * 1_000
+        history.feed(state, NOW - 4 + second)
+    found = {row.key: row.wire_rate for row in rows(state, history, NOW) if isinstance(row, LoaderRow)}
+    assert found == {"a/x": pytest.approx(1_000), "a/y": 0}
+    assert totals(state, history, NOW).wire_rate == pytest.approx(2_000)
+    state.ended = NOW
+    assert totals(state, history, NOW).wire_rate == 0
+
+
 def test_a_selection_means_loaders() -> None:
     state = big()
     assert selected(state, Selection("a", "two")) == ["a/two"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from coordinator.engine.state import LoaderStatus, RunState, TrackStatus
 from coordinator.events import Failure
-from coordinator.screen.columns import GAP, GUTTER, STATE, columns
+from coordinator.screen.columns import GAP, GUTTER, LEAST_BAR, STATE, columns
 from coordinator.screen.model import Selection
 from coordinator.screen.places import places
 from coordinator.screen.view import View
@@ -130,9 +130,23 @@ def test_places_are_those_of_the_design() -> None:
     assert "drawer" not in rows(79, 24, 0)
 
 
-@given(st.integers(1, 300), st.integers(0, 64))
-def test_columns_fill_the_row(width: int, longest: int) -> None:
-    at = columns(width, longest)
+@given(st.integers(1, 300), st.integers(0, 64), st.booleans())
+def test_columns_fill_the_row(width: int, longest: int, waits: bool) -> None:
+    at = columns(width, longest, waits)
     cells = [cell for cell in dataclasses.astuple(at)[1:] if cell]
     used = GUTTER + at.name + GAP + STATE + sum(cell + GAP for cell in cells) + 1
     assert used == width or at.name == 1
+
+
+@given(st.integers(1, 300), st.integers(0, 64))
+def test_what_a_loader_waits_for_takes_room_from_bar_and_name_alone(width: int, longest: int) -> None:
+    before, after = columns(width, longest), columns(width, longest, True)
+    assert before.waits == 0
+    assert dataclasses.replace(after, waits=0, bar=before.bar, name=before.name) == before
+    if after.waits:
+        assert after.name >= longest
+        assert after.bar >= LEAST_BAR or not before.bar
+
+
+def test_there_is_room_for_waits_at_120_columns_and_none_at_80() -> None:
+    assert [columns(width, 23, True).waits for width in (80, 120)] == [0, 9]
