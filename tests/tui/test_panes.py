@@ -94,9 +94,9 @@ def test_why_tells_what_came_over_the_wire_and_what_is_waited_for() -> None:
     pane, state, past = WhyPane(*LOOK), run_state(), History()
     loader, failed = state.loaders["quartz/toolbank"], state.loaders["jasper/math"]
     loader.to_fetch, loader.cached, loader.bound = 160_000_000, 20_000_000, "network"
-    failed.wire = 5_000_000
     for second in range(5):
         loader.wire = 107_700_000 + second * 12_400_000
+        failed.wire = 1_000_000 + second * 1_000_000
         past.feed(state, NOW - 4 + second)
 
     async def script(pilot: Pilot[Any]) -> None:

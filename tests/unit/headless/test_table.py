@@ -27,7 +27,7 @@ def printed(width: int = 80, at: float = 1_010.0, ended: float | None = None, **
 def test_bytes_and_speed_of_each_loader_and_of_all() -> None:
     lines = printed(
         one=a_loader("STREAMING", 124_000_000, 20_000_000, 160_000_000, "network"),
-        two=a_loader("DONE", 4_000_000, to_fetch=4_000_000, bound="converter", ended=1_002.0),
+        two=a_loader("CAPPED", 4_000_000, to_fetch=9_000_000, bound="converter", ended=1_002.0),
         three=a_loader("QUEUED"),
     )
     assert [line.split() for line in lines[1:]] == [
@@ -37,6 +37,12 @@ def test_bytes_and_speed_of_each_loader_and_of_all() -> None:
         ["total", "128", "MB", "12.8", "20", "MB"],
     ]
     assert max(map(len, lines)) <= 80
+
+
+def test_a_run_that_has_ended_is_as_fast_as_it_was() -> None:
+    ended = a_loader("DONE", 4_000_000, ended=1_002.0)
+    lines = printed(one=ended, two=ended, at=9_000.0, ended=1_004.0)
+    assert [line.split()[-1] for line in lines[2:]] == ["2.0", "2.0", "2.0"]
 
 
 def test_columns_of_nothing_are_left_out() -> None:

@@ -12,6 +12,7 @@ from coordinator.events import Failure
 from coordinator.screen.columns import GAP, GUTTER, LEAST_BAR, STATE, columns
 from coordinator.screen.model import Selection
 from coordinator.screen.places import places
+from coordinator.screen.tree import told_of_waits
 from coordinator.screen.view import View
 
 
@@ -150,3 +151,12 @@ def test_what_a_loader_waits_for_takes_room_from_bar_and_name_alone(width: int, 
 
 def test_there_is_room_for_waits_at_120_columns_and_none_at_80() -> None:
     assert [columns(width, 23, True).waits for width in (80, 120)] == [0, 9]
+
+
+def test_waits_are_told_while_a_run_has_anything_to_do_with_the_wire() -> None:
+    view = a_view()
+    assert not told_of_waits(view)
+    view.state.loaders["a/two"].wire = 1
+    assert told_of_waits(view)
+    view.state.ended = 9.0
+    assert not told_of_waits(view)
