@@ -51,6 +51,8 @@ class Failure:
     remedy: str
     traceback: str = ""
     reproduce: str = ""
+    offline: bool = False
+    """Whether the Hub was not even reached."""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 from filelock import FileLock, Timeout
 
+from ..config import Config
 from ..contract import HubSource, JoinedLoader, Reject, Skip
 from ..contract.build import Identity
 from ..engine import journal
@@ -32,7 +33,7 @@ from ..worker.failures import failure_of
 from ..worker.pipeline import TransformBug
 from ..worker.spec import SourceSpec
 from ..worker.streams.base import Batch, Resolved
-from ..worker.streams.opening import open_stream, read_companions
+from ..worker.streams.opening import begin_reading, open_stream, read_companions
 from ..worker.streams.roots import FolderRoot, HubRoot
 from .context import Context
 from .running import tell_failures
@@ -163,7 +164,7 @@ def check(
     source = source_spec(text, Path.cwd()) if text == "samples" else context.source(text)
     look = _Look(source, rows, row, context.config.run.seed if seed is None else seed, as_json)
     if source.kind == "hub":
-        _keep_to_limits(context.config.run.longest_wait)
+        _keep_to_limits(context.config)
     bad = [name for name in names if not _check_one(context, name, look)]
     return ExitCode.SOME_FAILED if bad else ExitCode.OK
 
@@ -179,15 +180,16 @@ class _Look:
     as_json: bool
 
 
-def _keep_to_limits(longest: float) -> None:
+def _keep_to_limits(config: Config) -> None:
     """As a worker does; waits are told."""
     from ..worker.gate import Gate
-    from ..worker.streams.http import govern
+    from ..worker.hub.access import use
+    from ..worker.hub.connections import Connections
 
     gate = Gate()
-    gate.longest = longest
+    gate.longest = config.run.longest_wait
     gate.serve(lambda wait, why, shared: typer.echo(f"waiting {wait:,.0f} s ({why})", err=True), lambda: False)
-    govern(gate)
+    use(gate, Connections(config.hub.connections), config.cache.limit_bytes)
 
 
 def _check_one(context: Context, name: Name, look: _Look) -> bool:
@@ -240,7 +242,7 @@ def _outcomes(context: Context, name: Name, look: _Look) -> Iterator[tuple[str, 
     label: Any = getattr(own, "label", "benign")
     identity = Identity(declared.repo, loader, category, label, declared.unique_ids)
     converter = converter_of(own, identity, side, look.seed)
-    for item in _rows(open_stream(declared, resolved).batches(None)):
+    for item in _rows(open_stream(declared, resolved, look.rows).batches(None)):
         position = f"{item.split}-{item.number}"
         if look.row in (None, position):
             yield position, converter.outcome(item)
@@ -251,8 +253,13 @@ def _resolved(context: Context, track: str, found: discovery.Found, source: Sour
     if found.corrupts or source.kind == "tier1":
         return parents.resolve(source, tracks, track, found.corrupts)
     declared = found.loader.source
-    root = HubRoot() if source.kind == "hub" else FolderRoot(source.root_folder(tracks, track))
-    return declared, root.resolve(declared)
+    if source.kind != "hub":
+        return declared, FolderRoot(source.root_folder(tracks, track)).resolve(declared)
+    from ..worker.hub.access import hub
+
+    resolved = HubRoot(hub(), lambda count: None).resolve(declared)
+    begin_reading(hub(), declared, resolved, cap=1)
+    return declared, resolved
 
 
 def _rows(batches: Iterator[Batch]) -> Iterator[Any]:

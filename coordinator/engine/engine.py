@@ -93,7 +93,7 @@ def serving(paths: Paths, config: Config, executor: Executor, recorder: Recorder
         executor,
         recorder,
         RestartPolicy(config.restart.policy, config.restart.max),
-        Limits(config.run.stall_timeout, config.slots(), paths.runs / run),
+        Limits(config.run.stall_timeout, config.slots(), paths.runs / run, config.hub.connections),
         time.monotonic,
     )
     engine = Engine(supervisor, recorder)

@@ -94,6 +94,8 @@ class Plan:
                 str(self.state),
                 self.config.run.longest_wait,
                 self.seed,
+                connections=self.config.hub.connections,
+                cache=0 if self.source.served else self.config.cache.limit_bytes,
             )
             for track in tracks
         ]

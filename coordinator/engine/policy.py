@@ -20,9 +20,12 @@ class RestartPolicy:
     policy: Literal["never", "on-failure", "always"] = "on-failure"
     max: int = 5
 
-    def again(self, failure: Failure | None, attempts: int) -> bool:
-        """Whether what failed `attempts` times is tried once more."""
+    def again(self, failure: Failure | None, attempts: int, reached: bool = True) -> bool:
+        """Whether what failed `attempts` times is tried once more. `reached`: anything has come from the Hub yet; if
+        not, a failure to reach it means that there is no network, and that does not pass by itself."""
         if failure is None or failure.failure_class not in TRANSIENT or self.policy == "never":
+            return False
+        if failure.offline and not reached:
             return False
         return self.policy == "always" or attempts < self.max
 

@@ -19,7 +19,9 @@ from ..events import (
     Counts,
     Event,
     Failure,
+    Heartbeat,
     LoaderFinished,
+    LoaderProgress,
     LoaderQueued,
     LoaderState,
     LoaderWaiting,
@@ -49,11 +51,12 @@ LOG_TAIL = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`stall_timeout` in seconds, busy workers at most, where logs go."""
+    """`stall_timeout` in seconds, busy workers at most, where logs go, connections to the Hub at most."""
 
     stall_timeout: float
     slots: int
     logs: Path
+    connections: int = 8
 
 
 class Supervisor:
@@ -72,6 +75,8 @@ class Supervisor:
         self._executor, self._recorder = executor, recorder
         self._restart, self._limits, self._clock = restart, limits, clock
         self._limited = Limited()
+        self._reached = False
+        """Whether anything has come from the Hub in this run."""
         self._soon = False
 
     def run(self, specs: Iterable[WorkerSpec], stopping: Callable[[], bool]) -> None:
@@ -113,10 +118,19 @@ class Supervisor:
     # --- starting
 
     def _share_out(self) -> None:
-        """The cores fall to the tracks that have not ended: the last one may use all of them."""
+        """Cores and connections fall to the tracks that have not ended: the last one may use all of them."""
         active = [work for work in self.works.values() if not work.ended]
         for work in active:
             work.take_share(max(1, self._limits.slots // len(active)))
+        over_hub = [work for work in active if work.spec.source.over_hub]
+        for number, work in enumerate(over_hub):
+            each, more = divmod(self._limits.connections, len(over_hub))
+            work.take_connections(max(1, each + (number < more)))
+
+    def _may_connect(self, work: Work) -> bool:
+        """Whether a connection to the Hub is left for a worker: each that runs has one at least."""
+        running = sum(one.worker is not None and one.spec.source.over_hub for one in self.works.values())
+        return not work.spec.source.over_hub or running < self._limits.connections
 
     def _start_due(self, now: float) -> bool:
         """Start what is due; returns whether something waits for the executor."""
@@ -124,7 +138,7 @@ class Supervisor:
         free = slots - sum(work.weight for work in self.works.values() if work.busy(now, IDLE))
         for work in sorted(self.works.values(), key=lambda work: not work.asked):  # a person waits for those
             due = work.state == "PENDING" or (work.state == "BACKOFF" and now >= (work.until or 0))
-            if due and work.worker is None and min(work.weight, slots) <= free:
+            if due and work.worker is None and min(work.weight, slots) <= free and self._may_connect(work):
                 if not self._executor.ready():
                     return True
                 self._start(work, now)
@@ -167,6 +181,7 @@ class Supervisor:
             return
         if not work.said_done:
             work.hear(event, now)
+        self._reached |= isinstance(event, Heartbeat | LoaderProgress) and event.wire > 0
         if isinstance(event, LoaderWaiting) and event.shared:
             others = [one.worker for one in self.works.values() if one.worker is not None and one is not work]
             self._limited.enter(event, now, others)
@@ -177,7 +192,7 @@ class Supervisor:
     def _finished(self, work: Work, event: LoaderFinished, now: float) -> None:
         if event.state == "STOPPED" or event.loader in work.asked:
             return
-        again = self._restart.again(event.failure, work.failed(event.loader, event.counts.read))
+        again = self._restart.again(event.failure, work.failed(event.loader, event.counts.read), self._reached)
         if again and self._limited.left(now) <= work.spec.longest_wait:
             work.retrying.add(event.loader)
         else:

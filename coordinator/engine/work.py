@@ -49,6 +49,8 @@ class Work:
     """Loaders whose rows have flowed in this round: what was to be set aside has been."""
     share: int = 1
     """Cores that fall to it now, if its loaders do not say how many they want."""
+    connections: int = 1
+    """Connections to the Hub that fall to it now."""
     until: float | None = None
     loader: str = ""
     """`track/loader` at work, or empty."""
@@ -79,7 +81,7 @@ class Work:
     def next_spec(self) -> WorkerSpec:
         """What a worker started now has to do."""
         loaders = [replace(item, fresh=item.fresh and self.name(item) not in self.begun) for item in self.waiting]
-        return replace(self.spec, loaders=loaders, share=self.share)
+        return replace(self.spec, loaders=loaders, share=self.share, connections=self.connections)
 
     def begin(self, worker: Worker, now: float) -> None:
         """A worker has been started."""
@@ -154,6 +156,12 @@ class Work:
         if share != self.share and self.worker is not None:
             self.worker.use(share)
         self.share = share
+
+    def take_connections(self, connections: int) -> None:
+        """From now on so many connections to the Hub fall to it; its worker is told."""
+        if connections != self.connections and self.worker is not None:
+            self.worker.connect(connections)
+        self.connections = connections
 
     @property
     def weight(self) -> int:

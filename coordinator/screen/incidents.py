@@ -117,7 +117,9 @@ def will_retry(state: RunState, name: str) -> bool:
         return False
     if status.failure is None:
         return status.state == "QUEUED" and track.state == "BACKOFF" and _told_of(track.note, name)
-    return status.failure.failure_class in TRANSIENT and (track.state != "BACKOFF" or _told_of(track.note, name))
+    if status.failure.failure_class not in TRANSIENT:
+        return False
+    return _told_of(track.note, name) if track.state == "BACKOFF" else not status.failure.offline
 
 
 def _told_of(note: str, name: str) -> bool:

@@ -26,6 +26,21 @@ class SourceError(Exception):
         self.sentence = sentence
         self.remedy = remedy
 
+    @property
+    def offline(self) -> bool:
+        """Whether the Hub was not even reached: there is no network, or none is to be used."""
+        return self.failure_class == "network" and bool(names_of(self) & _UNREACHED)
+
+
+class AlteredFile(SourceError):
+    """A file whose rows were read before it was known that its bytes are not those of the Hub."""
+
+    def __init__(self, place: str) -> None:
+        remedy = (
+            "What was made of it is set aside. Run again; if it stays so, look at the proxy between you and the Hub."
+        )
+        super().__init__("network", f"{place}: the bytes that came are not those that the Hub lists", remedy)
+
 
 REMEDIES: dict[FailureClass, str] = {
     "gated": "Accept the licence on the dataset's Hub page, set HF_TOKEN, then run again.",
@@ -48,7 +63,8 @@ def failure_of(error: BaseException, tracks: Path, reproduce: str, row: str = ""
     """The failure that `error` stands for; `row` is where the loader stood, `tracks` holds the loaders' code."""
     detail = redacted("".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode())
     if isinstance(error, SourceError):
-        return Failure(error.failure_class, error.sentence, error.remedy, detail if error.__cause__ else "", reproduce)
+        detail = detail if error.__cause__ else ""
+        return Failure(error.failure_class, error.sentence, error.remedy, detail, reproduce, error.offline)
     if isinstance(error, DiskError):
         refused: FailureClass = "disk_full" if error.errno in FULL else "disk_error"
         return Failure(refused, error.sentence, REMEDIES[refused], reproduce="polecats doctor")
@@ -137,6 +153,7 @@ _ABSENT = frozenset(
         "HFValidationError",
     }
 )
+_UNREACHED = frozenset({"ConnectError", "ConnectTimeout", "OfflineModeIsEnabled"})
 _NETWORK = frozenset(
     {
         "TimeoutException",

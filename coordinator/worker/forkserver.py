@@ -26,8 +26,8 @@ from .process import die_with, enter
 LONGEST_ORDER = 2**18
 """Bytes of an order at most; Linux takes no more in a datagram, unless it was told to."""
 WORKER = ("coordinator.worker.main", "coordinator.worker.pulse", "coordinator.worker.shard")
-HUB = ("coordinator.worker.streams.http", "huggingface_hub.hf_api")
-PARQUET = ("coordinator.worker.streams.parquet",)
+HUB = ("coordinator.worker.hub.access", "huggingface_hub.hf_api")
+PARQUET = ("coordinator.worker.streams.parquet", "coordinator.worker.streams.strided")
 
 
 def serve(control: int, engine: int, modules: Sequence[str]) -> None:

@@ -55,6 +55,10 @@ class Gate:
         """From now on the waits are another loader's."""
         self._tell, self._stopping, self._told = tell, stopping, self._clock()
 
+    def stopping(self) -> bool:
+        """Whether the loader is asked to stop."""
+        return self._stopping()
+
     def hold(self, seconds: float, reason: str) -> None:
         """Keep it shut for so long at least: another worker was told."""
         with self._lock:

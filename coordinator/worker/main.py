@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..contract import HubSource, JoinedLoader
 from ..contract.build import Identity
@@ -30,18 +30,23 @@ from ..events import (
 )
 from . import discovery, parents, parts
 from .corrupting import converter_of, tier_version
-from .failures import REMEDIES, failure_of
+from .failures import REMEDIES, AlteredFile, SourceError, failure_of
 from .fingerprint import Fingerprint, code_of, fingerprint
 from .foreign import ForeignConverter, ForeignStream, foreign_source
 from .gate import Gate, interrupted
+from .hub.meter import METER
 from .pipeline import Convert, Drive, TransformBug, convert
 from .pool import Pool, ShardFailure, Share
 from .pulse import Pulse
+from .settled import Settled
 from .spec import LoaderSpec, WorkerSpec
 from .streams.base import Resolved, Stream
-from .streams.opening import open_stream, read_companions
-from .streams.roots import FolderRoot, HubRoot, Root
+from .streams.opening import begin_reading, open_stream, read_companions
+from .streams.roots import NOT_COMPARED, FolderRoot, HubRoot, Root
 from .streams.watched import Watched
+
+if TYPE_CHECKING:
+    from .hub.access import Hub
 
 Emit = Callable[[Event], None]
 MENDED_IN_LOADER: frozenset[FailureClass] = frozenset({"contract", "loader_bug", "schema_cast"})
@@ -75,20 +80,25 @@ def run(
     gate.longest = spec.longest_wait
     for key, value in HUB_SETTINGS.items():
         os.environ.setdefault(key, value)
-    if spec.source.over_hub:
-        from .streams.http import govern
-
-        govern(gate)
+    hub = _hub(spec, gate, share) if spec.source.over_hub else None
     pool = Pool(Path(spec.tracks).resolve(), spec.track, share)
     try:
         for loader in spec.loaders:
             if stopping():
                 return
-            one = LoaderRun(spec, loader, emit, stopping, clock, pulse, pool)
+            one = LoaderRun(spec, loader, emit, stopping, clock, pulse, pool, hub)
             gate.serve(one.waits, stopping)
             one.run()
     finally:
         pool.close()
+        if hub is not None:
+            hub.end()
+
+
+def _hub(spec: WorkerSpec, gate: Gate, share: Share) -> Hub:
+    from .hub.access import use
+
+    return use(gate, share.connections, spec.cache)
 
 
 class LoaderRun:
@@ -103,8 +113,9 @@ class LoaderRun:
         clock: Callable[[], float],
         pulse: Pulse,
         pool: Pool,
+        hub: Hub | None = None,
     ) -> None:
-        self.spec, self.loader, self.pool = spec, loader, pool
+        self.spec, self.loader, self.pool, self.hub = spec, loader, pool, hub
         self.emit, self.stopping, self.clock, self.pulse = emit, stopping, clock, pulse
         self.name = f"{spec.track}/{loader.name}"
         self.tracks = Path(spec.tracks).resolve()
@@ -124,6 +135,8 @@ class LoaderRun:
             if interrupted(error):
                 self._finish("STOPPED", None)
                 return
+            if isinstance(error, AlteredFile):
+                self._set_aside(error.sentence)
             if isinstance(error, ShardFailure):
                 self._finish("FAILED", self._located(error.failure))
                 return
@@ -131,6 +144,9 @@ class LoaderRun:
             cause = error.__cause__ if isinstance(error, TransformBug) and error.__cause__ else error
             failure = failure_of(cause, self.tracks, self._reproduce(row), row)
             self._finish("FAILED", self._located(failure))
+        finally:
+            if self.hub is not None:
+                self.hub.end()
 
     def waits(self, seconds: float, reason: str, shared: bool) -> None:
         """It is about to wait. See `gate.Tell`."""
@@ -159,27 +175,48 @@ class LoaderRun:
         found = discovery.find(self.tracks, self.spec.track, self.loader.name, self.loader.options)
         for option in found.unused_options:
             self.emit(LoaderWarned(self.name, f"option {option} is not taken by {found.file.name}; it is ignored"))
-        source, resolved = self._resolve(found)
+        try:
+            source, resolved = self._resolve(found)
+        except SourceError as error:
+            if not error.offline or not self._reuse(found, code):
+                raise
+            self.emit(LoaderWarned(self.name, f"{found.loader.source.repo}: {NOT_COMPARED}"))
+            return
         for warning in resolved.warnings:
             self.emit(LoaderWarned(self.name, warning))
-        mark = fingerprint(
-            self.spec.source.key,
-            source.repo,
-            resolved,
-            code,
-            self.loader.options,
-            **({"seed": self.spec.seed, "tiers": tier_version()} if found.corrupts else {}),
-        )
+        if resolved.offline and self._reuse(found, code):
+            return
+        mark = self._mark(found, source, resolved, code)
         self._take_up(mark)
         self.writer.open(self._header(mark, source, resolved, found))
         last = self.writer.last
         self.counts = last.counts.copy() if last else Counts()
+        if not self._ended_before(last, source):
+            self._convert(found, source, resolved, code)
+
+    def _mark(self, found: discovery.Found, source: HubSource, resolved: Resolved, code: dict[str, str]) -> Fingerprint:
+        further = {"seed": self.spec.seed, "tiers": tier_version()} if found.corrupts else {}
+        return fingerprint(self.spec.source.key, source.repo, resolved, code, self.loader.options, **further)
+
+    def _ended_before(self, last: parts.Commit | None, source: HubSource) -> bool:
+        """Whether an earlier run has done all there is to do; then it ends so."""
         if last and last.done:
             self._ended("done", source, reused=True)
         elif last and self.loader.cap and self.counts.samples >= self.loader.cap:
             self._ended("capped", source, reused=True)
         else:
-            self._convert(found, source, resolved, code)
+            return False
+        return True
+
+    def _reuse(self, found: discovery.Found, code: dict[str, str]) -> bool:
+        """Whether all is done and nothing has changed but, perhaps, the source, which cannot be asked; ends so."""
+        header, (commits, _) = parts.read_header(self.folder) or {}, parts.read_commits(self.folder)
+        source = found.loader.source
+        changed = self._mark(found, source, Resolved("", [], {}), code).differing(header.get("fingerprint", {}))
+        same = set(changed) <= {"revision", "files"} and header.get("format") == parts.FORMAT
+        if not commits or not same or self.loader.fresh or parts.damaged(self.folder, commits):
+            return False
+        return self._ended_before(commits[-1], source)
 
     def _resolve(self, found: discovery.Found) -> tuple[HubSource, Resolved]:
         if not found.declared:
@@ -187,7 +224,7 @@ class LoaderRun:
         if found.corrupts or self.spec.source.kind == "tier1":
             return parents.resolve(self.spec.source, self.tracks, self.spec.track, found.corrupts)
         folder = self.spec.source.root_folder(self.tracks, self.spec.track)
-        root: Root = HubRoot() if self.spec.source.over_hub else FolderRoot(folder)
+        root: Root = HubRoot(self.hub, METER.add) if self.hub is not None else FolderRoot(folder)
         return found.loader.source, root.resolve(found.loader.source)
 
     def _take_up(self, mark: Fingerprint) -> None:
@@ -208,8 +245,13 @@ class LoaderRun:
             reason = f"damaged: {broken}"
         else:
             return
+        self._set_aside(reason)
+
+    def _set_aside(self, reason: str) -> None:
+        """What was committed does not count any more."""
         aside = Path(self.spec.state) / "aside" / self.spec.track / self.loader.name
         kept = parts.set_aside(self.folder, aside)
+        self.counts = Counts()
         self.emit(LoaderWarned(self.name, f"starts anew ({reason}); the earlier parts are kept in {kept}"))
 
     def _header(
@@ -245,10 +287,12 @@ class LoaderRun:
         if found.declared:
             companions: dict[str, Any] = {}
             side = None
+            wanted = max(0, self.loader.cap - self.counts.samples)
+            self._begin_reading(source, resolved)
             if isinstance(found.loader, JoinedLoader):
                 companions = read_companions(resolved, self.watched.follow)
                 side = found.loader.prepare(companions)
-            stream = open_stream(source, resolved)
+            stream = open_stream(source, resolved, wanted)
             converter = converter_of(found.loader, identity, side, self.spec.seed, self.counts)
             if sum(file.size for file in resolved.files) >= FEW_BYTES:
                 elsewhere = self._shared(converter.convert, identity, code, companions)
@@ -257,13 +301,22 @@ class LoaderRun:
             converter = ForeignConverter(found.loader, identity, None, self.counts)
         self.watched.follow(stream)
         self.pulse.streaming(self.counts, self.watched)
-        self.emit(LoaderOpened(self.name, stream.rows_total, self.counts.read))
+        reading = self.hub.reading if self.hub is not None else None
+        self.emit(LoaderOpened(self.name, stream.rows_total, self.counts.read, reading.to_fetch if reading else 0))
+        drive = Drive(self.writer, self.loader.cap, self.stopping, self._progress, self.clock)
+        self._ended(convert(Settled(stream, reading), converter, drive, elsewhere), source)
 
-        def progress() -> None:
-            self.emit(LoaderProgress(self.name, self.counts.copy(), self.watched.bytes_read, self.watched.replayed))
+    def _progress(self) -> None:
+        watched, (wire, cached) = self.watched, self.pulse.traffic
+        self.emit(LoaderProgress(self.name, self.counts.copy(), watched.bytes_read, watched.replayed, wire, cached))
 
-        drive = Drive(self.writer, self.loader.cap, self.stopping, progress, self.clock)
-        self._ended(convert(stream, converter, drive, elsewhere), source)
+    def _begin_reading(self, source: HubSource, resolved: Resolved) -> None:
+        """Begin to fetch."""
+        if self.hub is None:
+            return
+        reading = begin_reading(self.hub, source, resolved, self.loader.cap)
+        reading.warn = lambda sentence: self.emit(LoaderWarned(self.name, sentence))
+        self.pulse.reading(reading)
 
     def _shared(self, alone: Convert, identity: Identity, code: dict[str, str], companions: dict[str, Any]) -> Convert:
         """Its rows converted here, or by other processes, as cores fall to it."""

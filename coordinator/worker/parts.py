@@ -26,7 +26,8 @@ from .streams.base import Cursor
 
 HEADER = "header.json"
 COMMITS = "commits.jsonl"
-FORMAT = 2
+FORMAT = 3
+"""2: other reader states, and slices of strided sources in another order."""
 checksum = xxh3_128
 _XXH3 = re.compile("[0-9a-f]{32}")
 

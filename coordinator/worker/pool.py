@@ -19,6 +19,7 @@ from typing import Any
 from ..events import Failure
 from . import frames
 from .failures import SourceError
+from .hub.connections import Connections
 from .memory import oom_kills
 from .pipeline import Convert, Piece
 from .shard_end import ShardEnd, started
@@ -42,10 +43,12 @@ class ShardFailure(Exception):
 
 @dataclass(slots=True)
 class Share:
-    """The cores that fall to a worker, as the engine said last, and shards that run already and wait to be used."""
+    """What falls to a worker, as the engine said last: cores, and connections to the Hub; and shards that run already
+    and wait to be used."""
 
     cores: int = 1
     spares: list[ShardEnd] = field(default_factory=list)
+    connections: Connections = field(default_factory=Connections)
 
 
 @dataclass(slots=True)

@@ -30,6 +30,8 @@ from ..redaction import redacted
 if TYPE_CHECKING:
     from .gate import Gate
     from .pool import Share
+    from .shard_end import ShardEnd
+    from .spec import WorkerSpec
 
 HEARTBEAT_SECONDS = 1.0
 STOP = "stop"
@@ -37,6 +39,8 @@ HOLD = "hold"
 """`hold SECONDS REASON`: no request to the Hub before that, for another worker was told so."""
 USE = "use"
 """`use CORES`: so many fall to this worker from now on."""
+CONNECT = "connect"
+"""`connect NUMBER`: so many connections to the Hub fall to this worker from now on."""
 LONGEST_SENTENCE = 2_000
 LONGEST_TRACEBACK = 64_000
 _PR_SET_PDEATHSIG = 1
@@ -102,7 +106,6 @@ def _use_package(folder: str) -> None:
 def _work(told: dict[str, Any], talk: int, hear: int) -> None:
     from .gate import Gate
     from .memory import collect_seldom
-    from .pool import Share
     from .shard_end import forked
     from .spec import WorkerSpec
 
@@ -111,7 +114,7 @@ def _work(told: dict[str, Any], talk: int, hear: int) -> None:
     os.chdir(Path(spec.tracks).parent)
     processes = max((loader.workers or spec.share for loader in spec.loaders), default=1)
     shards = forked(processes, Path(spec.tracks).resolve(), spec.track, (talk, hear)) if processes > 1 else []
-    lock, stop, gate, share = threading.Lock(), threading.Event(), Gate(spec.track), Share(spec.share, shards)
+    lock, stop, gate, share = threading.Lock(), threading.Event(), Gate(spec.track), _share(spec, shards)
     threading.Thread(target=_listen, args=(hear, stop, gate, share), daemon=True).start()
 
     from .main import run
@@ -134,6 +137,13 @@ def _work(told: dict[str, Any], talk: int, hear: int) -> None:
     emit(WorkerDone(spec.track))
 
 
+def _share(spec: WorkerSpec, shards: list[ShardEnd]) -> Share:
+    from .hub.connections import Connections
+    from .pool import Share
+
+    return Share(spec.share, shards, Connections(spec.connections))
+
+
 def _listen(hear: int, stop: threading.Event, gate: Gate, share: Share) -> None:
     """Do what the engine says, line by line, until it is gone."""
     rest = b""
@@ -147,6 +157,8 @@ def _listen(hear: int, stop: threading.Event, gate: Gate, share: Share) -> None:
                     gate.hold(float(seconds), reason)
                 case [word, cores] if word == USE:
                     share.cores = int(cores)
+                case [word, connections] if word == CONNECT:
+                    share.connections.resize(int(connections))
     os._exit(3)  # what is committed is kept, the rest is not ours to go on with
 
 

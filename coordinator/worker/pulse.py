@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from ..events import Counts, Heartbeat
+from typing import TYPE_CHECKING
+
+from ..events import Bound, Counts, Heartbeat
 from .idle import Idle
 from .streams.base import Stream
+
+if TYPE_CHECKING:
+    from .hub.reading import Reading
 
 
 class Pulse:
@@ -17,16 +22,37 @@ class Pulse:
         self._loader = ""
         self._counts = Counts()
         self._stream: Stream | None = None
+        self._reading: Reading | None = None
+        self._beaten, self._waited = now, 0.0
         self._seen: tuple[object, ...] = ()
         self._idle = Idle(now, now)
 
     def opening(self, loader: str) -> None:
         """A loader is being opened."""
-        self._loader, self._counts, self._stream = loader, Counts(), None
+        self._loader, self._counts, self._stream, self._reading = loader, Counts(), None, None
 
     def streaming(self, counts: Counts, stream: Stream) -> None:
         """Its rows are about to flow into `counts`."""
         self._counts, self._stream = counts, stream
+
+    def reading(self, reading: Reading) -> None:
+        """Its files come from the Hub by way of this."""
+        self._reading, self._waited = reading, 0.0
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes that came over the wire for it, and from the cache."""
+        return (self._reading.wire, self._reading.cached) if self._reading else (0, 0)
+
+    def _bound(self, now: float) -> Bound:
+        """What it waited for most since the last beat."""
+        if self._reading is None:
+            return ""
+        seconds, waited = now - self._beaten, self._reading.waited - self._waited
+        self._beaten, self._waited = now, self._reading.waited
+        if waited * 2 > seconds:
+            return "network"
+        return "converter" if self._reading.coming else ""
 
     def waits(self, now: float, seconds: float) -> None:
         """It waits so long before it goes on."""
@@ -40,4 +66,5 @@ class Pulse:
         if seen != self._seen:
             self._seen = seen
             self._idle.progress(now)
-        return Heartbeat(self._loader, self._counts.read, replayed, taken, round(self._idle.seconds(now), 1))
+        idle = round(self._idle.seconds(now), 1)
+        return Heartbeat(self._loader, self._counts.read, replayed, taken, idle, *self.traffic, self._bound(now))

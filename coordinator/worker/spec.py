@@ -65,6 +65,10 @@ class WorkerSpec:
     """The master seed of the corrupters' draws."""
     share: int = 1
     """Cores that fall to the worker for now."""
+    connections: int = 8
+    """Connections to the Hub that fall to it for now."""
+    cache: int = 0
+    """Bytes of the Hub's files that are retained on this disk at most; 0: none."""
 
     def encode(self) -> dict[str, Any]:
         """As JSON values."""

@@ -47,7 +47,8 @@ from coordinator.events import encode
 from coordinator.worker.gate import Gate
 from coordinator.worker.main import run
 from coordinator.worker.spec import WorkerSpec
-from coordinator.worker.streams import http as ours, roots
+from coordinator.worker.hub import client as ours
+from coordinator.worker.streams import roots
 import huggingface_hub.utils._http as http
 from huggingface_hub import constants
 now = [0.0]
@@ -203,7 +204,7 @@ CASES = [
     *faulty("info_reset", "reset", "network", "lost", INFO),
     Case("short", "network", "changed", fault=(FILE, "short")),
     Case("other_file", "network", "changed", fault=(FILE, "other")),
-    Case("other_table", "network", "changed", two_tables, TABLES, (FILE, "other"), {"after": 2}),
+    Case("other_table", "network", "changed", two_tables, TABLES, (FILE, "other")),
     Case("page_for_a_file", "network", "text/html", fault=(FILE, "page")),
     Case("page_for_a_table", "network", "text/html", two_tables, TABLES, (FILE, "page")),
     Case("page_for_the_info", "network", "not the Hub's", fault=(INFO, "page")),
@@ -252,7 +253,7 @@ CASES = [
     Case("no_array", "parse", "a.json", only("a.json", b"<html>"), ARRAY),
     Case("bad_note", "parse", "notes/n.jsonl", file("notes/n.jsonl", b"{}\n{\n"), JOINED),
     Case("odd_names", make=named("[0].parquet", "a*b.parquet", "q?r.parquet", "s% é#.parquet"), source=TABLES),
-    Case("two_colons", "not_found", "a::b.parquet", named("a::b.parquet"), TABLES),
+    Case("two_colons", make=named("a::b.parquet"), source=TABLES, rows=10),
     # ---- last, as it holds for all that come after it
     Case("late", "rate_limited", "longest_wait", fault=(FILE, "status"), more=status(429, **LATE), asked=4_000),
 ]  # fmt: skip
@@ -272,12 +273,12 @@ class Bench:
             code = LOADER.format(base=base, repo=case.repo or f"acme/{case.name}", source=case.source)
             (self.tracks / "east" / f"{case.name}.py").write_text(code)
 
-    def run(self, names: list[str], state: str, **environment: str) -> dict[str, dict[str, Any]]:
+    def run(self, names: list[str], state: str, cache: int = 0, **environment: str) -> dict[str, dict[str, Any]]:
         """The last event of each loader; `pause`: the seconds it paused, `warned`: what it warned of."""
         home = self.root / state
         home.mkdir()
         spec = {"track": "east", "tracks": str(self.tracks), "loaders": [{"name": name} for name in names]}
-        spec |= {"source": {"kind": "hub", "key": "hub", "folder": ""}, "state": str(home / "state")}
+        spec |= {"source": {"kind": "hub", "key": "hub", "folder": ""}, "state": str(home / "state"), "cache": cache}
         env = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
         env |= {"HF_HOME": str(home / "hf"), "HF_HUB_DISABLE_XET": "1"}
         env |= {"PYTHONPATH": str(HERE), **environment}
@@ -301,9 +302,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("bench"))
 
 
-@pytest.fixture(scope="module")
-def outcomes(bench: Bench) -> Iterator[dict[str, dict[str, Any]]]:
-    """How all the cases ended."""
+@pytest.fixture(scope="module", params=[0, 10**9], ids=["streamed", "cached"])
+def outcomes(bench: Bench, request: pytest.FixtureRequest) -> Iterator[dict[str, dict[str, Any]]]:
+    """How all the cases ended, without a cache and by way of one."""
     with Hub(bench.mirror) as hub:
         hub.gated.add("acme/gated")
         hub.faults = [
@@ -311,7 +312,8 @@ def outcomes(bench: Bench) -> Iterator[dict[str, dict[str, Any]]]:
             for case in CASES
             if case.fault
         ]
-        yield bench.run([case.name for case in CASES], "all", HF_ENDPOINT=hub.url)
+        names = [case.name for case in CASES]
+        yield bench.run(names, f"all-{request.param}", request.param, HF_ENDPOINT=hub.url)
 
 
 def told(end: dict[str, Any], failure_class: str, word: str, subject: str) -> None:

@@ -214,7 +214,7 @@ def test_what_is_not_there_is_not_found(hub: Hub, runner: Runner) -> None:
     [("lines", 401, "auth"), ("lines", 429, "rate_limited"), ("columns", 403, "auth"), ("columns", 500, "network")],
 )
 def test_a_status_in_mid_run_has_its_class(hub: Hub, runner: Runner, name: str, code: int, failure_class: str) -> None:
-    path, after = {"lines": ("GET *lines/resolve/*/a/1.jsonl", 0), "columns": ("GET *data/1.parquet", 3)}[name]
+    path, after = {"lines": ("GET *lines/resolve/*/a/1.jsonl", 0), "columns": ("GET *data/1.parquet", 0)}[name]
     hub.faults.append(Fault(path, "status", code, TOLD, after=after))
     failed = runner(hub, name)[name]
     assert failure(failed) == failure_class
@@ -246,7 +246,7 @@ def test_one_lost_connection_loses_no_row(hub: Hub, mirror: Path, runner: Runner
 
 
 def test_a_connection_that_is_always_lost_is_the_network(hub: Hub, runner: Runner) -> None:
-    hub.faults.append(Fault("GET *data/1.parquet", "reset", after=3))
+    hub.faults.append(Fault("GET *data/1.parquet", "reset"))
     hub.faults.append(Fault("GET *lines/resolve/*/a/1.jsonl", "cut"))
     found = runner(hub, "columns", "lines")
     assert [failure(found[name]) for name in ("columns", "lines")] == ["network"] * 2

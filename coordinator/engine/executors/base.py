@@ -29,6 +29,9 @@ class Worker(Protocol):
     def use(self, cores: int) -> None:
         """Let its loaders, if they do not say otherwise, have so many processes."""
 
+    def connect(self, connections: int) -> None:
+        """Let it have so many connections to the Hub open."""
+
     def terminate(self) -> None:
         """SIGTERM."""
 

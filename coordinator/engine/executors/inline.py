@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable
 from ...events import Event
 from ...worker.gate import Gate
 from ...worker.main import run
+from ...worker.pool import Share
 from ...worker.spec import WorkerSpec
 
 
 def run_inline(specs: Iterable[WorkerSpec], emit: Callable[[Event], None], stopping: Callable[[], bool]) -> None:
     """Run the specs in order until done or `stopping()`."""
-    gate = Gate()
+    gate, share = Gate(), Share()
     for spec in specs:
         if stopping():
             return
-        run(spec, emit, stopping, gate=gate)
+        share.connections.resize(spec.connections)
+        run(spec, emit, stopping, gate=gate, share=share)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...worker.memory import oom_kills
-from ...worker.process import HOLD, STOP, USE, enter
+from ...worker.process import CONNECT, HOLD, STOP, USE, enter
 from ...worker.spec import WorkerSpec
 from .forking import ForkServer, Unforkable, available
 from .output import keep_output
@@ -203,6 +203,10 @@ class LocalWorker:
     def use(self, cores: int) -> None:
         """See `Worker.use`."""
         self._say(f"{USE} {cores}")
+
+    def connect(self, connections: int) -> None:
+        """See `Worker.connect`."""
+        self._say(f"{CONNECT} {connections}")
 
     def _say(self, line: str) -> None:
         with suppress(BrokenPipeError, BlockingIOError):  # it has left already, or has long ceased to listen

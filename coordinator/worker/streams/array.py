@@ -7,6 +7,7 @@ from typing import Any
 
 from ..failures import REMEDIES, SourceError
 from .base import MAX_ROW_BYTES, Batch, Pieces, SourceFile
+from .files import read_through
 from .packed import open_text
 from .splitter import Splitter
 
@@ -16,19 +17,22 @@ BATCH_ROWS = 128
 class ArrayStream:
     """Items of array files at the path `item`. State: file index, items of it done, row number within the split.
 
-    Resuming splits the file again from its start and drops the items that are done, unparsed.
+    Resuming splits the file again from its start and drops the items that are done, unparsed. `wanted`: samples after
+    which the reader has enough; 0 = it reads all.
     """
 
-    def __init__(self, files: list[SourceFile], item: str) -> None:
+    def __init__(self, files: list[SourceFile], item: str, wanted: int = 0) -> None:
         self.files = files
         self.item = item
         self.rows_total: int | None = None
         self.bytes_read = 0
         self.replayed = 0
+        self.wanted = wanted
 
     def batches(self, state: dict[str, Any] | None) -> Iterator[Batch]:
         """See `Stream.batches`."""
         place = state or {"file": 0, "item": 0, "number": 0}
+        read_through(self.files, place["file"], 0, self.wanted)
         for index in range(place["file"], len(self.files)):
             number = yield from self._file(index, place)
             last = index + 1 == len(self.files) or self.files[index + 1].split != self.files[index].split

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ...contract import Row, strict_json
+from ..hub.remote_file import RemoteFile
 
 MAX_ROW_BYTES = 16 * 2**20
 """Bytes that a row of a JSON file may have; of a longer one no more is held."""
@@ -18,13 +19,17 @@ BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file of a source. `path` is relative to the repository, `url` opens it, `stamp` changes when it does."""
+    """One file of a source. `path` is relative to the repository, `url` opens it, `stamp` changes when it does.
+
+    `remote`: of a file on the Hub.
+    """
 
     split: str
     path: str
     url: str
     size: int
     stamp: int = 0
+    remote: RemoteFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class Resolved:
     warnings: list[str] = field(default_factory=list)
     rows: int | None = None
     """Rows of the files, where that is known beforehand."""
+    offline: bool = False
+    """Whether the Hub could not be asked: these are the files as it listed them last."""
 
 
 @dataclass(frozen=True, slots=True)

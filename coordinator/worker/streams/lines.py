@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from ..failures import REMEDIES, SourceError
 from .base import BOM, ENDLESS, MAX_ROW_BYTES, Batch, Pieces, SourceFile
+from .files import read_through
 from .packed import is_packed, open_text
 
 BATCH_ROWS = 256
@@ -17,21 +18,31 @@ BATCH_BYTES = 2**20
 
 
 class LineStream:
-    """Rows of line files, in order. State: file index, byte offset (of the text), row number within the split."""
+    """Rows of line files, in order. State: file index, byte offset (of the text), row number within the split.
 
-    def __init__(self, files: list[SourceFile], rows: int | None = None) -> None:
+    `wanted`: samples after which the reader has enough; 0 = it reads all.
+    """
+
+    def __init__(self, files: list[SourceFile], rows: int | None = None, wanted: int = 0) -> None:
         self.files = files
         self.rows_total = rows
         self.bytes_read = 0
         self.replayed = 0
+        self.wanted = wanted
 
     def batches(self, state: dict[str, Any] | None) -> Iterator[Batch]:
         """See `Stream.batches`."""
         place = state or {"file": 0, "offset": 0, "number": 0}
+        read_through(self.files, place["file"], self._start(place), self.wanted)
         for index in range(place["file"], len(self.files)):
             number = yield from self._file(self.files[index], dict(place))
             last = index + 1 == len(self.files) or self.files[index + 1].split != self.files[index].split
             place = {"file": index + 1, "offset": 0, "number": 0 if last else number}
+
+    def _start(self, place: dict[str, Any]) -> int:
+        """The byte of its file at which reading begins."""
+        within = place["file"] < len(self.files) and not is_packed(self.files[place["file"]])
+        return int(place["offset"]) if within else 0
 
     def _file(self, file: SourceFile, place: dict[str, Any]) -> Generator[Batch, None, int]:
         """Batches of one file from `place`, which goes along; returns the number of its split's next row."""

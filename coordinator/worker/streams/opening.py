@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...contract import HubSource
 from ..failures import REMEDIES, SourceError
@@ -12,19 +12,45 @@ from .array import ArrayStream
 from .base import Resolved, SourceFile, Stream, Unreadable
 from .lines import LineStream
 
+if TYPE_CHECKING:
+    from ..hub.access import Hub
+    from ..hub.reading import Reading
 
-def open_stream(source: HubSource, resolved: Resolved) -> Stream:
-    """The stream of a source's files. Raises `SourceError` where they are not what the source declares."""
+
+def begin_reading(hub: Hub, source: HubSource, resolved: Resolved, cap: int) -> Reading:
+    """Begin to fetch a source's files: what is read whole by way of the cache, a sample of a source as a stream."""
+    companions = [file.remote for group in resolved.companions.values() for file in group if file.remote]
+    files = [file.remote for file in resolved.files if file.remote]
+    keep = companions if cap else [*companions, *files]
+    return hub.begin([*companions, *files], source.revision, keep)
+
+
+def open_stream(source: HubSource, resolved: Resolved, wanted: int = 0) -> Stream:
+    """The stream of a source's files. Raises `SourceError` where they are not what the source declares.
+
+    `wanted`: samples after which the reader has enough; 0 = it reads all.
+    """
     if source.builder == "lines":
-        return LineStream(resolved.files, resolved.rows)
+        return LineStream(resolved.files, resolved.rows, wanted=wanted)
     if source.builder == "array":
-        return ArrayStream(resolved.files, source.item)
+        return ArrayStream(resolved.files, source.item, wanted=wanted)
+    return _parquet_stream(source, resolved, wanted)
+
+
+def _parquet_stream(source: HubSource, resolved: Resolved, wanted: int) -> Stream:
+    """Its columns are decoded by Arrow, or, where one is of a type that only `datasets` knows, by that."""
     from .parquet import ParquetStream
     from .strided import StridedParquet
 
-    stream = (StridedParquet if source.strided else ParquetStream)(resolved.files, source)
+    stream = (StridedParquet if source.strided else ParquetStream)(resolved.files, source, wanted)
     stream.open()
-    return stream
+    if stream.plain:
+        return stream
+    from .odd_parquet import OddParquetStream
+
+    odd = OddParquetStream(resolved.files, source, wanted)
+    odd.open()
+    return odd
 
 
 def read_companions(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ..failures import REMEDIES, SourceError
 from .base import SourceFile
-from .roots import open_file
+from .files import open_file
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from fsspec.utils import glob_translate
@@ -14,17 +14,29 @@ from fsspec.utils import glob_translate
 from ...contract import HubSource
 from ...events import FailureClass
 from ..failures import REMEDIES, SourceError
+from ..hub.listings import Listing, Listings
+from ..hub.remote_file import RemoteFile
 from .base import Resolved, SourceFile
 from .telling import ALTERED, telling
-from .watched import METER
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+    from ..hub.access import Hub
+
 LOOK_UP_TIMEOUT = 20.0
 """Seconds without a byte after which a look-up is given up."""
-Entry = tuple[str, str, int, int]
-"""(path within the repository, url, size, stamp)."""
+NOT_COMPARED = "not compared with the Hub: offline"
+
+
+class Entry(NamedTuple):
+    """A file of a repository, by its path within it."""
+
+    path: str
+    url: str
+    size: int
+    stamp: int = 0
+    remote: RemoteFile | None = None
 
 
 class Root(Protocol):
@@ -32,20 +44,6 @@ class Root(Protocol):
 
     def resolve(self, source: HubSource) -> Resolved:
         """The source's files. Raises `SourceError`."""
-
-
-def open_file(file: SourceFile, ahead: int | None = None) -> BinaryIO:
-    """The file for reading bytes, buffered, seekable. It and its reads raise `SourceError`.
-
-    `ahead`: bytes asked for beyond those that are wanted, if not as many as for reading a file from end to end.
-    """
-    if not file.url.startswith("hf://"):
-        with telling(file.path):
-            return open(file.url, "rb", buffering=2**20)
-    from .remote import RangeFileSystem
-
-    opened = RangeFileSystem().open(file.url, "rb", size=file.size, block_size=ahead)
-    return cast(BinaryIO, io.BufferedReader(opened, ahead or 2**20))
 
 
 class FolderRoot:
@@ -72,54 +70,85 @@ def _local_entries(repository: Path) -> Iterable[Entry]:
         # A parquet sample's readable twin is for people.
         if path.is_file() and not hidden and not path.name.endswith(".parquet.jsonl"):
             status = path.stat()
-            yield relative.as_posix(), str(path), status.st_size, status.st_mtime_ns
+            yield Entry(relative.as_posix(), str(path), status.st_size, status.st_mtime_ns)
 
 
 class HubRoot:
-    """The Hugging Face Hub (or what HF_ENDPOINT names)."""
+    """The Hugging Face Hub (or what HF_ENDPOINT names), or what it said last, where it cannot be reached.
+
+    `progress` takes what has come, in bytes.
+    """
+
+    def __init__(self, hub: Hub, progress: Callable[[int], None]) -> None:
+        self._hub, self._progress = hub, progress
 
     def resolve(self, source: HubSource) -> Resolved:
         """See `Root.resolve`. One call for the commit, one listing for each folder that a glob starts in."""
-        with telling(source.repo if source.revision == "main" else f"{source.repo} at {source.revision}"):
-            revision, entries = _look_up(source)
-        return _select(source, revision, entries)
+        asked = source.repo if source.revision == "main" else f"{source.repo} at {source.revision}"
+        listings = Listings(self._hub.store, source.repo, source.revision, _start_folders(source))
+        try:
+            with telling(asked), self._hub.calling():
+                found = self._look_up(source)
+        except SourceError as error:
+            known = listings.recall() if error.offline else None
+            if known is None:
+                raise
+            return self._selected(source, known, offline=True)
+        listings.remember(found)
+        return self._selected(source, found, offline=False)
 
+    def _selected(self, source: HubSource, found: Listing, offline: bool) -> Resolved:
+        base = f"hf://datasets/{source.repo}@{found.commit}"
+        entries = [Entry(file.path, f"{base}/{file.path}", file.size, 0, file) for file in found.files]
+        resolved = _select(source, found.commit, entries)
+        if not offline:
+            return resolved
+        return replace(resolved, offline=True, warnings=[*resolved.warnings, f"{source.repo}: {NOT_COMPARED}"])
 
-def _look_up(source: HubSource) -> tuple[str, list[Entry]]:
-    """The commit that the source's revision stands for, and the files that its globs may match there."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError
+    def _look_up(self, source: HubSource) -> Listing:
+        """The commit that the source's revision stands for, and the files that its globs may match there."""
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HFValidationError
 
-    api = HfApi()
-    try:
-        info = api.dataset_info(source.repo, revision=source.revision, timeout=LOOK_UP_TIMEOUT)
-        revision = info.sha or source.revision
-        if info.gated:
-            api.auth_check(source.repo, repo_type="dataset")
-        return revision, _list(api, source, revision)
-    except HFValidationError:
-        raise
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        sentence = f"{source.repo}: {urlsplit(api.endpoint).hostname} answered with something that is not the Hub's"
-        raise SourceError("network", sentence, ALTERED) from error
+        api = HfApi()
+        try:
+            info = api.dataset_info(source.repo, revision=source.revision, timeout=LOOK_UP_TIMEOUT)
+            commit = info.sha or source.revision
+            if info.gated:
+                api.auth_check(source.repo, repo_type="dataset")
+            return Listing(commit, self._list(api, source, commit))
+        except HFValidationError:
+            raise
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            sentence = f"{source.repo}: {urlsplit(api.endpoint).hostname} answered with something that is not the Hub's"
+            raise SourceError("network", sentence, ALTERED) from error
 
+    def _list(self, api: HfApi, source: HubSource, commit: str) -> list[RemoteFile]:
+        found = dict[str, RemoteFile]()
+        for folder in _start_folders(source):
+            found.update({file.path: file for file in self._tree(api, source, folder, commit, recursive=True)})
+        entries = [Entry(path, path, file.size) for path, file in found.items()]
+        if not any(
+            _matching("", pattern, entries) for pattern in source.files.values()
+        ):  # a person is told what is there
+            found.update({file.path: file for file in self._tree(api, source, "", commit, recursive=False)})
+        return [found[path] for path in sorted(found)]
 
-def _list(api: HfApi, source: HubSource, revision: str) -> list[Entry]:
-    from .remote import RangeFileSystem
+    def _tree(self, api: HfApi, source: HubSource, folder: str, commit: str, recursive: bool) -> Iterable[RemoteFile]:
+        """The files in a folder; none where there is no such folder: its globs match nothing."""
+        from huggingface_hub.errors import EntryNotFoundError
+        from huggingface_hub.hf_api import RepoFile
 
-    base, found = f"hf://datasets/{source.repo}@{revision}", dict[str, Entry]()
-
-    def take(folder: str, recursive: bool) -> None:
-        found.update(
-            {path: (path, f"{base}/{path}", size, 0) for path, size in _tree(api, source, folder, revision, recursive)}
-        )
-
-    for folder in _start_folders(source):
-        take(folder, recursive=True)
-    if not any(_matching("", pattern, list(found.values())) for pattern in source.files.values()):
-        take("", recursive=False)  # a person is told what there is
-    RangeFileSystem.listed((url, size) for _, url, size, _ in found.values())
-    return sorted(found.values())
+        try:
+            for item in api.list_repo_tree(
+                source.repo, folder or None, recursive=recursive, revision=commit, repo_type="dataset"
+            ):
+                self._progress(len(item.path))
+                if isinstance(item, RepoFile) and _lies_within(item.path):
+                    etag = item.lfs.sha256 if item.lfs else item.blob_id
+                    yield RemoteFile(source.repo, commit, item.path, item.size, etag)
+        except EntryNotFoundError:
+            return
 
 
 def _start_folders(source: HubSource) -> list[str]:
@@ -131,22 +160,6 @@ def _start_folders(source: HubSource) -> list[str]:
     return sorted(
         s for s in starts if not any(s != other and f"{s}/".startswith(f"{other}/".lstrip("/")) for other in starts)
     )
-
-
-def _tree(api: HfApi, source: HubSource, folder: str, revision: str, recursive: bool) -> Iterable[tuple[str, int]]:
-    """The files in a folder and their sizes; none where there is no such folder: its globs match nothing."""
-    from huggingface_hub.errors import EntryNotFoundError
-    from huggingface_hub.hf_api import RepoFile
-
-    try:
-        for item in api.list_repo_tree(
-            source.repo, folder or None, recursive=recursive, revision=revision, repo_type="dataset"
-        ):
-            METER.add(len(item.path))
-            if isinstance(item, RepoFile) and _lies_within(item.path):
-                yield item.path, item.size
-    except EntryNotFoundError:
-        return
 
 
 def _lies_within(path: str) -> bool:
@@ -173,7 +186,7 @@ def _select(source: HubSource, revision: str, entries: list[Entry]) -> Resolved:
 
 
 def _nothing_matches(source: HubSource, entries: list[Entry]) -> SourceError:
-    paths = [path for path, *_ in entries]
+    paths = [entry.path for entry in entries]
     script = f"{PurePosixPath(source.repo).name}.py"
     wanted, seen = ", ".join(source.files.values()), ", ".join(paths[:8]) or "nothing"
     sentence = f"{source.repo}: no file matches {wanted}; the repository has {seen}"
@@ -183,4 +196,4 @@ def _nothing_matches(source: HubSource, entries: list[Entry]) -> SourceError:
 
 def _matching(split: str, pattern: str, entries: list[Entry]) -> list[SourceFile]:
     match = re.compile(glob_translate(pattern)).match
-    return [SourceFile(split, path, url, size, stamp) for path, url, size, stamp in entries if match(path)]
+    return [SourceFile(split, *entry) for entry in entries if match(entry.path)]

@@ -5,32 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..hub.meter import METER
 from .base import Batch, Stream
-
-STEP = 2**16
-"""Bytes that count as progress while an answer is on its way: one byte a second is a stall."""
-
-
-class Meter:
-    """Bytes off the wire. `told` moves by steps and with whole answers, so that it stands still while one drips."""
-
-    def __init__(self) -> None:
-        self.told = 0
-        self._rest = 0
-
-    def add(self, count: int) -> None:
-        """Bytes have come."""
-        self._rest += count
-        if self._rest >= STEP:
-            self.settle()
-
-    def settle(self) -> None:
-        """An answer is whole."""
-        self.told, self._rest = self.told + self._rest, 0
-
-
-METER = Meter()
-"""This process's: a worker reads for one loader at a time."""
 
 
 class Watched:
@@ -57,9 +33,8 @@ class Watched:
 
     @property
     def bytes_read(self) -> int:
-        """Bytes off the wire; where there is none, those that the streams took from their files."""
-        wire = METER.told - self._begin
-        return wire or self._before + (self._stream.bytes_read if self._stream else 0)
+        """What moves when the source gets on: bytes off the wire that were waited for, and bytes that were read."""
+        return METER.told - self._begin + self._before + (self._stream.bytes_read if self._stream else 0)
 
     def batches(self, state: dict[str, Any] | None) -> Iterator[Batch]:
         """See `Stream.batches`."""

@@ -11,8 +11,9 @@ import pytest
 
 from coordinator.worker.failures import SourceError
 from coordinator.worker.gate import Gate, Interrupted, interrupted
+from coordinator.worker.hub.client import LARGEST, LIMITED_TRIES, GovernedClient, PauseTeller, asked_pause
+from coordinator.worker.hub.connections import Connections
 from coordinator.worker.idle import Idle
-from coordinator.worker.streams.http import LARGEST, LIMITED_TRIES, GovernedClient, PauseTeller, asked_pause
 from tests.fakes import FakeClock
 
 NOW = 1_800_000_000.0
@@ -39,7 +40,7 @@ class Scene:
             self.sent.append((round(self.clock.now - 1_000.0, 3), request.url.path))
             return answer(len(self.sent))
 
-        return GovernedClient(self.gate, transport=httpx2.MockTransport(handle))
+        return GovernedClient(self.gate, Connections(), transport=httpx2.MockTransport(handle))
 
     @property
     def times(self) -> list[float]:
@@ -157,7 +158,7 @@ def test_a_503_shuts_the_gate_only_where_it_says_for_how_long(scene: Scene) -> N
     assert [shared for *_, shared in scene.told] == [True]
 
 
-@pytest.mark.parametrize("fault", [500, 502, httpx2.ConnectError("refused"), httpx2.RemoteProtocolError("cut")])
+@pytest.mark.parametrize("fault", [500, 502, httpx2.ReadError("reset"), httpx2.RemoteProtocolError("cut")])
 def test_a_call_is_made_again_and_a_file_is_not(scene: Scene, fault: int | Exception) -> None:
     def answer(number: int) -> httpx2.Response:
         if number <= 2 and isinstance(fault, Exception):
@@ -174,6 +175,23 @@ def test_a_call_is_made_again_and_a_file_is_not(scene: Scene, fault: int | Excep
         with pytest.raises(type(fault)):
             scene.client(answer).get(FILE)
     assert len(scene.sent) == 1
+
+
+def test_a_hub_that_was_never_reached_is_taken_for_absent_soon(scene: Scene) -> None:
+    def refuse(number: int) -> httpx2.Response:
+        if number in (3, 4, 5):
+            return httpx2.Response(200)
+        raise httpx2.ConnectError("refused")
+
+    client = scene.client(refuse)
+    with pytest.raises(httpx2.ConnectError):
+        client.get(API)
+    assert scene.times == pytest.approx([0.0, 1.0])
+    assert client.get(API).status_code == 200
+    scene.sent[:] = scene.sent[:5] + [(0.0, "")] * (5 - len(scene.sent))
+    with pytest.raises(httpx2.ConnectError):
+        client.get(API)
+    assert len(scene.sent) == 5 + 4, "it has been there before, so that it may come back"
 
 
 def test_a_call_that_always_fails_gives_up_soon(scene: Scene) -> None:

@@ -2,13 +2,16 @@
 
 A 429, or a 503 that says when to come again, shuts the gate of the whole run; the request is made again once it
 opens. Calls of the API, which the Hub's library makes once, are made again after a fault that may pass. The pauses
-that the libraries make by themselves are known by what they log alone, and told as waits.
+that the libraries make by themselves are known by what they log alone, and told as waits. Each thread has a connection
+of its own, and never more than one.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+import ssl
+import threading
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -16,11 +19,12 @@ from functools import cache
 from typing import Any
 
 import httpx2
-from huggingface_hub import get_session, set_client_factory
+from huggingface_hub import set_client_factory
+from huggingface_hub.utils._http import default_client_factory
 
 from ..failures import REMEDIES, SourceError
-from ..gate import Gate, reason_of
-from .remote import RangeFileSystem
+from ..gate import Gate, Interrupted, reason_of
+from .connections import Connections
 
 FIRST_PAUSE = 1.0
 """Seconds before the second try; doubles with each, and the Hub may ask for more."""
@@ -29,6 +33,8 @@ LIMITED_TRIES = 6
 API_TRIES = 4
 LONGEST_SILENCE = 20.0
 """Seconds without a byte after which a request is given up whose caller sets no limit."""
+LONGEST_CONNECT = 4.0
+"""Seconds that the first connection to the Hub may take, or there is no network."""
 PASSING = (408, 500, 502, 503, 504)
 LARGEST = 366 * 86_400.0
 """Seconds: what a server asks for beyond is a mistake."""
@@ -39,41 +45,87 @@ _STATUS = re.compile(r"HTTP Error (\d{3})")
 
 
 @cache
-def govern(gate: Gate) -> None:
-    """Make the Hub's libraries send every request through `gate`, and tell it of their own pauses."""
-    hooks = get_session().event_hooks
-    set_client_factory(lambda: GovernedClient(gate, event_hooks=hooks, follow_redirects=True, timeout=None))
-    RangeFileSystem.gate = gate
+def govern(gate: Gate, connections: Connections) -> GovernedClient:
+    """Make the Hub's libraries send every request through `gate`, over no more `connections`; their own pauses are told."""
+    hooks = default_client_factory().event_hooks
+    client = GovernedClient(gate, connections, event_hooks=hooks, follow_redirects=True, timeout=None)
+    connections.close = client.close_own
+    set_client_factory(lambda: client)
     teller = PauseTeller(gate)
     for library in ("huggingface_hub", "datasets"):
         logging.getLogger(library).addHandler(teller)
+    return client
+
+
+def _unused(request: httpx2.Request) -> httpx2.Response:
+    raise RuntimeError(f"{request.url} is asked for by a thread's own client")
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The certificates that are trusted, read once for all connections."""
+    return httpx2.create_ssl_context()
 
 
 class GovernedClient(httpx2.Client):
-    """The Hub's client with a gate before each request."""
+    """The Hub's client with a gate before each request; each thread's requests go over one connection of its own."""
 
-    def __init__(self, gate: Gate, **options: Any) -> None:
-        super().__init__(**options)
-        self._gate = gate
+    def __init__(
+        self, gate: Gate, connections: Connections, transport: httpx2.BaseTransport | None = None, **options: Any
+    ) -> None:
+        super().__init__(transport=httpx2.MockTransport(_unused), **options)  # each thread has one of its own
+        self._gate, self.connections = gate, connections
+        self._options = {**options, "transport": transport}
+        self.reached = False
+        """Whether the Hub, or anything in its place, has answered yet."""
+        self._threads = threading.local()
+
+    def _one(self) -> httpx2.Client:
+        """The calling thread's client, which has a connection at most."""
+        own: httpx2.Client | None = getattr(self._threads, "client", None)
+        if own is None:
+            limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1)
+            own = self._threads.client = httpx2.Client(verify=_trust(), limits=limits, **self._options)
+        return own
+
+    def close_own(self) -> None:
+        """Close the calling thread's connection."""
+        own: httpx2.Client | None = getattr(self._threads, "client", None)
+        if own is not None:
+            self._threads.client = None
+            own.close()
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """As `httpx2.Client.send`. Raises `SourceError` where the Hub does not let this worker in."""
+        with self.connections.one(self._gate.stopping) as taken:
+            if not taken:
+                raise Interrupted
+            return self._send(request, **options)
+
+    def _send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         attempt = 0
         if not any((request.extensions.get("timeout") or {}).values()):
             request.extensions["timeout"] = httpx2.Timeout(LONGEST_SILENCE).as_dict()  # some calls set none
+        if not self.reached:
+            request.extensions["timeout"]["connect"] = LONGEST_CONNECT
         while True:
             attempt += 1
             self._gate.enter()
             try:
-                response = super().send(request, **options)
+                response = self._one().send(request, **options)
             except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-                if attempt >= API_TRIES or not _is_call(request):
+                if attempt >= self._tries(error) or not _is_call(request):
                     raise
                 self._gate.rest(_delay(attempt), reason_of(error))
                 continue
+            self.reached = True
             if not self._refused(request, response, attempt):
                 return response
             response.close()
+
+    def _tries(self, error: Exception) -> int:
+        """How often a call is made: a Hub that has not been reached yet is taken for absent soon."""
+        return API_TRIES if self.reached or not isinstance(error, httpx2.ConnectError) else 2
 
     def _refused(self, request: httpx2.Request, response: httpx2.Response, attempt: int) -> bool:
         """Whether the request is to be made again; returns when that may be thought of."""

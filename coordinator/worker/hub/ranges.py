@@ -1,0 +1,171 @@
+"""Parts of the Hub's files: every answer is checked, every byte counts as progress, every wait has an end.
+
+The Hub's own client takes any answer for the file (a login page, another version), holds an answer of any size back
+until it is whole, and tries for up to half an hour. Here a part is asked for again from the byte at which it broke off.
+The Hub answers for a large file with the address of a CDN, signed and good for a while: it is kept, and asked directly,
+until it refuses.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import httpx2
+from huggingface_hub import constants, get_session, hf_hub_url
+from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub.utils._http import hf_raise_for_status
+
+from ..failures import SourceError
+from ..gate import Gate, reason_of
+from ..streams.telling import ALTERED, telling
+from .meter import STEP
+from .remote_file import RemoteFile
+
+WAITS = (1.0, 3.0, 9.0)
+"""Seconds before a request is made again. With `HF_HUB_DOWNLOAD_TIMEOUT` a try, a silent server fails in 93 s, which
+is before a loader counts as stalled, so that it is tried again by policy."""
+RETRIED = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
+RETRIED_STATUS = (408, 500, 502, 503, 504)
+"""The gate sees to 429."""
+EXPIRED_STATUS = (400, 401, 403, 404, 410)
+"""What a CDN says of an address that is no longer good."""
+Sink = Callable[[bytes], None]
+
+
+class Latency:
+    """How long the first byte of an answer takes, as measured so far, in seconds. For any number of threads."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def measured(self, seconds: float) -> None:
+        """Enter an answer's."""
+        self.seconds = min(seconds, self.seconds) if self.seconds else seconds
+
+
+class _Part:
+    """What is asked for, and how far it has come."""
+
+    def __init__(self, start: int, end: int, take: Sink) -> None:
+        self.done, self.end, self._take = start, end, take
+
+    def add(self, chunk: bytes) -> None:
+        """Hand on what has come; no more than was asked for."""
+        chunk = chunk[: self.end - self.done]
+        self._take(chunk)
+        self.done += len(chunk)
+
+
+class Fetcher:
+    """Fetches parts of one file. For any number of threads. Raises `SourceError` for whatever keeps it from the bytes
+    that were listed."""
+
+    def __init__(self, file: RemoteFile, gate: Gate, latency: Latency) -> None:
+        self.file, self._gate, self._latency = file, gate, latency
+        self._kept = ""
+        self._tags: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def fetch(self, start: int, end: int, take: Sink) -> None:
+        """Give the bytes from `start` to before `end` to `take`, in order, in as many requests as it takes."""
+        part, waits = _Part(start, end, take), list(WAITS)
+        with telling(self.file.place):
+            while part.done < end:
+                before = part.done
+                try:
+                    self._request(part)
+                except _Expired:
+                    continue
+                except RETRIED as error:
+                    if part.done == end:
+                        return  # whole, and lost after that
+                    if part.done - before >= STEP:
+                        waits = list(WAITS)  # it gets on
+                    if not waits:
+                        raise
+                    self._gate.rest(waits.pop(0), reason_of(error))
+
+    def _request(self, part: _Part) -> None:
+        """Ask for what is missing of a part, and hand it on as it comes."""
+        url, kept = self._address()
+        headers = {"Range": f"bytes={part.done}-{part.end - 1}", "Accept-Encoding": "identity"}
+        if _origin(url) == _origin(constants.ENDPOINT):
+            headers |= build_hf_headers()
+        asked = time.monotonic()
+        with get_session().stream("GET", url, headers=headers, timeout=_timeout()) as answer:
+            self._check(answer, part, kept)
+            if not answer.history:
+                self._latency.measured(time.monotonic() - asked)
+            for chunk in answer.iter_raw():
+                part.add(chunk)
+        if part.done != part.end:
+            raise httpx2.RemoteProtocolError(f"{part.end - part.done} bytes are missing", request=answer.request)
+
+    def _address(self) -> tuple[str, bool]:
+        """Where to ask, and whether that is an address that was kept."""
+        with self._lock:
+            if self._kept:
+                return self._kept, True
+        file = self.file
+        return hf_hub_url(file.repo, file.path, repo_type="dataset", revision=file.commit), False
+
+    def _check(self, answer: httpx2.Response, part: _Part, kept: bool) -> None:
+        """Raises where the answer is not this part of this file."""
+        if kept and answer.status_code in EXPIRED_STATUS:
+            with self._lock:
+                self._kept = ""
+            raise _Expired
+        if answer.status_code in RETRIED_STATUS:
+            raise _OutOfOrder(answer)
+        if answer.is_error:
+            answer.read()
+            hf_raise_for_status(answer)
+        given = answer.headers.get("Content-Range", "")
+        if answer.status_code != 206:
+            kind = answer.headers.get("Content-Type", "").partition(";")[0] or "nothing said"
+            raise self._other(f"{answer.url.host} gave something else ({kind}) in its place")
+        size = self.file.size
+        if given != f"bytes {part.done}-{part.end - 1}/{size}" or not self._same(answer):
+            raise self._other(f"changed while it was read, or is not the one of {size:,} bytes that was listed")
+        if answer.history:
+            with self._lock:
+                self._kept = str(answer.url)
+
+    def _same(self, answer: httpx2.Response) -> bool:
+        """Whether the answer's file is the one that was listed, and that earlier answers came from."""
+        first = answer.history[0] if answer.history else answer
+        told = first.headers.get("X-Linked-Etag", "").strip('"')
+        if told and self.file.sha256 and told != self.file.sha256:
+            return False
+        host, tag = answer.url.host, answer.headers.get("ETag", "")
+        if not tag.startswith('"'):
+            return True  # a weak one, or none: it says nothing of bytes
+        with self._lock:
+            return self._tags.setdefault(host, tag) == tag
+
+    def _other(self, what: str) -> SourceError:
+        return SourceError("network", f"{self.file.place}: {what}", ALTERED)
+
+
+class _Expired(Exception):
+    """The address that was kept is no longer good."""
+
+
+class _OutOfOrder(httpx2.NetworkError):
+    """A status that may pass; `response` has it."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        super().__init__(f"status {answer.status_code}", request=answer.request)
+        self.response = answer
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _timeout() -> float:
+    return float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
