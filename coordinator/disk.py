@@ -5,13 +5,16 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Refusals that more room mends."""
+_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(B|[kKMGT]i?B)")
 _WORTH_RESERVING = 2**20
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of fallocate(2)
 _WHY = {
@@ -123,6 +126,17 @@ def standing(path: Path) -> Path:
     return next((folder for folder in (path, *path.parents) if os.path.isdir(folder)), path)
 
 
+def unwritable(path: Path) -> OSError | None:
+    """Why nothing can be written at `path`, which need not be there; None where it can. Changes nothing."""
+    place = next((found for found in (path, *path.parents) if os.path.lexists(found)), path)
+    if not os.path.isdir(place):
+        return NotADirectoryError(errno.ENOTDIR, f"{place} is no folder")
+    if os.access(place, os.W_OK | os.X_OK):
+        return None
+    number = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+    return OSError(number, os.strerror(number))
+
+
 def _status(path: Path) -> os.statvfs_result | None:
     try:
         return os.statvfs(standing(path))
@@ -144,3 +158,15 @@ def decimal_size(count: float) -> str:
         if count >= 999.95 * 1_000 ** (power - 1):
             return f"{count / 1_000**power:,.1f}".removesuffix(".0") + f" {unit}"
     return f"{count:.0f} B"
+
+
+def size_of(text: str) -> int:
+    """Bytes of what a person writes: `0`, `500 MiB` (powers of 1,024), `1.5 GB` (of 1,000). Raises `ValueError`."""
+    if text == "0":
+        return 0
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    unit = found[2].removesuffix("B").upper()
+    power = "_KMGT".index(unit[:1] or "_")
+    return int(Fraction(found[1]) * (1_024 if unit.endswith("I") else 1_000) ** power)
