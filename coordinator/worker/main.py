@@ -10,6 +10,8 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,7 @@ from .fingerprint import Fingerprint, code_of, fingerprint
 from .foreign import ForeignConverter, ForeignStream, foreign_source
 from .gate import Gate, interrupted
 from .hub.meter import METER
+from .next_up import NextUp
 from .pipeline import Convert, Drive, TransformBug, convert
 from .pool import Pool, ShardFailure, Share
 from .pulse import Pulse
@@ -47,6 +50,7 @@ from .streams.watched import Watched
 
 if TYPE_CHECKING:
     from .hub.access import Hub
+    from .scout import Scout
 
 Emit = Callable[[Event], None]
 MENDED_IN_LOADER: frozenset[FailureClass] = frozenset({"contract", "loader_bug", "schema_cast"})
@@ -71,10 +75,11 @@ def run(
     pulse: Pulse | None = None,
     gate: Gate | None = None,
     share: Share | None = None,
+    scout: Scout | None = None,
 ) -> None:
     """Run every loader of `spec`; stops at the next commit once `stopping()`. Loader failures are events.
 
-    `share` may change while they run.
+    `share` may change while they run; `scout` tells what the next loader reads, to fetch it ahead.
     """
     pulse, gate, share = pulse or Pulse(clock()), gate or Gate(spec.track, clock), share or Share(spec.share)
     gate.longest = spec.longest_wait
@@ -82,11 +87,14 @@ def run(
         os.environ.setdefault(key, value)
     hub = _hub(spec, gate, share) if spec.source.over_hub else None
     pool = Pool(Path(spec.tracks).resolve(), spec.track, share)
+    next_up = NextUp(hub, scout, partial(is_done, spec)) if hub is not None and scout is not None else None
     try:
-        for loader in spec.loaders:
+        for loader, following in zip_longest(spec.loaders, spec.loaders[1:]):
             if stopping():
                 return
             one = LoaderRun(spec, loader, emit, stopping, clock, pulse, pool, hub)
+            if next_up is not None and following is not None:
+                one.on_opened = partial(next_up.prepare, following)
             gate.serve(one.waits, stopping)
             one.run()
     finally:
@@ -99,6 +107,16 @@ def _hub(spec: WorkerSpec, gate: Gate, share: Share) -> Hub:
     from .hub.access import use
 
     return use(gate, share.connections, spec.cache)
+
+
+def is_done(spec: WorkerSpec, loader: LoaderSpec, source: HubSource, resolved: Resolved) -> bool:
+    """Whether a loader's commits hold all that `resolved` has, made by the code that stands there now."""
+    tracks, folder = Path(spec.tracks).resolve(), Path(spec.state) / "tracks" / spec.track / loader.name
+    code = code_of(tracks, spec.track, loader.name)
+    mark = fingerprint(spec.source.key, source.repo, resolved, code, loader.options)
+    commits, _ = parts.read_commits(folder)
+    same = (parts.read_header(folder) or {}).get("digest") == mark.digest
+    return same and not loader.fresh and bool(commits) and commits[-1].done
 
 
 class LoaderRun:
@@ -123,6 +141,8 @@ class LoaderRun:
         self.writer = parts.PartWriter(self.folder)
         self.counts = Counts()
         self.watched = Watched()
+        self.on_opened: Callable[[], None] = lambda: None
+        """Called when its rows are about to flow."""
 
     def run(self) -> None:
         """Emits opening, opened, progress, and exactly one finished."""
@@ -303,6 +323,7 @@ class LoaderRun:
         self.pulse.streaming(self.counts, self.watched)
         reading = self.hub.reading if self.hub is not None else None
         self.emit(LoaderOpened(self.name, stream.rows_total, self.counts.read, reading.to_fetch if reading else 0))
+        self.on_opened()
         drive = Drive(self.writer, self.loader.cap, self.stopping, self._progress, self.clock)
         self._ended(convert(Settled(stream, reading), converter, drive, elsewhere), source)
 

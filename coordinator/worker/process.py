@@ -30,6 +30,7 @@ from ..redaction import redacted
 if TYPE_CHECKING:
     from .gate import Gate
     from .pool import Share
+    from .scout import Scout
     from .shard_end import ShardEnd
     from .spec import WorkerSpec
 
@@ -114,6 +115,7 @@ def _work(told: dict[str, Any], talk: int, hear: int) -> None:
     os.chdir(Path(spec.tracks).parent)
     processes = max((loader.workers or spec.share for loader in spec.loaders), default=1)
     shards = forked(processes, Path(spec.tracks).resolve(), spec.track, (talk, hear)) if processes > 1 else []
+    scout = _scout(spec, (talk, hear))
     lock, stop, gate, share = threading.Lock(), threading.Event(), Gate(spec.track), _share(spec, shards)
     threading.Thread(target=_listen, args=(hear, stop, gate, share), daemon=True).start()
 
@@ -133,8 +135,19 @@ def _work(told: dict[str, Any], talk: int, hear: int) -> None:
             emit(pulse.beat(time.monotonic()))
 
     threading.Thread(target=beat, daemon=True).start()
-    run(spec, emit, stop.is_set, pulse=pulse, gate=gate, share=share)
+    run(spec, emit, stop.is_set, pulse=pulse, gate=gate, share=share, scout=scout)
     emit(WorkerDone(spec.track))
+
+
+def _scout(spec: WorkerSpec, pipes: tuple[int, int]) -> Scout | None:
+    """What looks at the loaders whose files are to be fetched ahead, if there are any."""
+    if not spec.source.over_hub or len(spec.loaders) < 2:
+        return None
+    from .scout import sent_out
+
+    with suppress(OSError):  # without it files come a little later
+        return sent_out(spec, pipes)
+    return None
 
 
 def _share(spec: WorkerSpec, shards: list[ShardEnd]) -> Share:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,26 +36,34 @@ class Hub:
         self.latency = Latency()
         self.store = Store.usual(0)
         self._lanes = Lanes(connections)
+        self.turn = 0
+        """Grows with each loader that begins or ends to read."""
+        self._turning = threading.Lock()
         self._fetchers: dict[RemoteFile, Fetcher] = {}
         self.reading = self._next = Reading(self, [], "", keep=(), ahead=0)
 
     def begin(self, files: Sequence[RemoteFile], revision: str, keep: Collection[RemoteFile]) -> Reading:
         """A loader's reading: `files` in order. `keep`: those that go through the cache. What was read before ends."""
         self.end()
+        self.turn += 1
         self.reading = Reading(self, files, revision, keep, WITHOUT_END)
         self._lanes.serve([self.reading])
         return self.reading
 
-    def begin_next(self, files: Sequence[RemoteFile], revision: str) -> None:
-        """Fetch what comes first for the next loader, while nothing is missing for the one that reads now."""
-        self._next = Reading(self, files, revision, files, FEW_AHEAD)
-        self._lanes.serve([self.reading, self._next])
+    def begin_next(self, turn: int, files: Sequence[RemoteFile], revision: str) -> None:
+        """Fetch what comes first for the loader behind the one of that turn, while nothing is missing for that one."""
+        with self._turning:
+            if turn == self.turn:
+                self._next = Reading(self, files, revision, files, FEW_AHEAD)
+                self._lanes.serve([self.reading, self._next])
 
     def end(self) -> None:
         """Nobody reads; what is on its way still comes."""
-        self._lanes.serve([])
-        self.reading.close()
-        self._next.close()
+        with self._turning:
+            self.turn += 1
+            self._lanes.serve([])
+            self.reading.close()
+            self._next.close()
 
     @contextmanager
     def calling(self) -> Iterator[None]:

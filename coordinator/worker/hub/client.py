@@ -46,7 +46,7 @@ _STATUS = re.compile(r"HTTP Error (\d{3})")
 
 @cache
 def govern(gate: Gate, connections: Connections) -> GovernedClient:
-    """Make the Hub's libraries send every request through `gate`, over no more `connections`; their own pauses are told."""
+    """Let the Hub's libraries send all requests through `gate` and `connections`, and tell of their own pauses."""
     hooks = default_client_factory().event_hooks
     client = GovernedClient(gate, connections, event_hooks=hooks, follow_redirects=True, timeout=None)
     connections.close = client.close_own

@@ -118,7 +118,7 @@ class Layout:
     # --- putting in
 
     def stage(self, whole: Path, name: str) -> Path:
-        """Move a file beside the place of its blob, also from another disk."""
+        """Move a file beside the place of its blob; from another disk it is copied, and stays there, too."""
         staged = self.staged(name)
         staged.parent.mkdir(parents=True, exist_ok=True)
         self._tag()
@@ -129,7 +129,6 @@ class Layout:
                 raise
             with removed_on_error(staged):
                 _copy(whole, staged)
-            whole.unlink(missing_ok=True)
         return staged
 
     def _tag(self) -> None:

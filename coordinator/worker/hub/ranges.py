@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx2
@@ -59,13 +60,51 @@ class _Part:
         self.done += len(chunk)
 
 
+class Address:
+    """Where a file is to be had: at the Hub, which may send on to a CDN, whose address is kept while it is good.
+
+    For any number of threads.
+    """
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._hub = hf_hub_url(file.repo, file.path, repo_type="dataset", revision=file.commit)
+        self._known = ""
+        self._asking = threading.Lock()
+
+    @contextmanager
+    def asked(self) -> Iterator[tuple[str, Callable[[str], None]]]:
+        """Where to ask, and what takes the address that answered. While none is known, one asks and the others wait."""
+        first = not self._known and self._asking.acquire()
+
+        def found(url: str) -> None:
+            nonlocal first
+            self._known = url
+            if first:
+                first = False
+                self._asking.release()
+
+        try:
+            if first and self._known:
+                found(self._known)
+            yield self._known or self._hub, found
+        finally:
+            if first:
+                self._asking.release()
+
+    def forget(self, url: str) -> bool:
+        """An address is refused; returns whether it was one of a CDN, so that the Hub is to be asked for another."""
+        if self._known == url != self._hub:
+            self._known = ""
+        return url != self._hub
+
+
 class Fetcher:
     """Fetches parts of one file. For any number of threads. Raises `SourceError` for whatever keeps it from the bytes
     that were listed."""
 
     def __init__(self, file: RemoteFile, gate: Gate, latency: Latency) -> None:
         self.file, self._gate, self._latency = file, gate, latency
-        self._kept = ""
+        self._address = Address(file)
         self._tags: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -90,33 +129,24 @@ class Fetcher:
 
     def _request(self, part: _Part) -> None:
         """Ask for what is missing of a part, and hand it on as it comes."""
-        url, kept = self._address()
-        headers = {"Range": f"bytes={part.done}-{part.end - 1}", "Accept-Encoding": "identity"}
-        if _origin(url) == _origin(constants.ENDPOINT):
-            headers |= build_hf_headers()
-        asked = time.monotonic()
-        with get_session().stream("GET", url, headers=headers, timeout=_timeout()) as answer:
-            self._check(answer, part, kept)
-            if not answer.history:
-                self._latency.measured(time.monotonic() - asked)
-            for chunk in answer.iter_raw():
-                part.add(chunk)
+        with self._address.asked() as (url, found):
+            headers = {"Range": f"bytes={part.done}-{part.end - 1}", "Accept-Encoding": "identity"}
+            if _origin(url) == _origin(constants.ENDPOINT):
+                headers |= build_hf_headers()
+            asked = time.monotonic()
+            with get_session().stream("GET", url, headers=headers, timeout=_timeout()) as answer:
+                self._check(answer, part, url)
+                if not answer.history:
+                    self._latency.measured(time.monotonic() - asked)
+                found(str(answer.url))
+                for chunk in answer.iter_raw():
+                    part.add(chunk)
         if part.done != part.end:
             raise httpx2.RemoteProtocolError(f"{part.end - part.done} bytes are missing", request=answer.request)
 
-    def _address(self) -> tuple[str, bool]:
-        """Where to ask, and whether that is an address that was kept."""
-        with self._lock:
-            if self._kept:
-                return self._kept, True
-        file = self.file
-        return hf_hub_url(file.repo, file.path, repo_type="dataset", revision=file.commit), False
-
-    def _check(self, answer: httpx2.Response, part: _Part, kept: bool) -> None:
+    def _check(self, answer: httpx2.Response, part: _Part, url: str) -> None:
         """Raises where the answer is not this part of this file."""
-        if kept and answer.status_code in EXPIRED_STATUS:
-            with self._lock:
-                self._kept = ""
+        if answer.status_code in EXPIRED_STATUS and self._address.forget(url):
             raise _Expired
         if answer.status_code in RETRIED_STATUS:
             raise _OutOfOrder(answer)
@@ -130,9 +160,6 @@ class Fetcher:
         size = self.file.size
         if given != f"bytes {part.done}-{part.end - 1}/{size}" or not self._same(answer):
             raise self._other(f"changed while it was read, or is not the one of {size:,} bytes that was listed")
-        if answer.history:
-            with self._lock:
-                self._kept = str(answer.url)
 
     def _same(self, answer: httpx2.Response) -> bool:
         """Whether the answer's file is the one that was listed, and that earlier answers came from."""

@@ -58,6 +58,8 @@ class Reading:
         self._closed = False
         self._at = 0
         self._held = ExitStack()
+        self._came = set[RemoteFile]()
+        """Files that were not in the cache when they were first asked for."""
 
     # --- what lanes fetch
 
@@ -123,6 +125,7 @@ class Reading:
             return whole
         if file not in self._keep or not self._hub.store.make_room(file.size):
             return "streamed"
+        self._came.add(file)
         try:
             return Filling(file, self._hub.store, self._fetch, self._change, self._revision)
         except OSError as error:
@@ -206,7 +209,7 @@ class Reading:
             except DiskError as error:
                 place = self._fall_back(file, place, start, error)
         if isinstance(place, int):
-            self.cached += end - start
+            self.cached += end - start if file not in self._came else 0
             return os.pread(place, end - start, start)
         if self._window is None:
             self._plan(lambda one: True)

@@ -107,7 +107,7 @@ class Store:
         if not self.limit or size > self.limit:
             return False
         own = self._stem(of) if of else None
-        kept = [item for item in self._retained() if not (isinstance(item, Parts) and item.stem == own)]
+        kept = [item for item in self.retained() if not (isinstance(item, Parts) and item.stem == own)]
         over = sum(item.size for item in kept) + size - self.limit
         for item in sorted(kept, key=lambda item: item.used):
             if over <= 0:
@@ -201,9 +201,9 @@ class Store:
 
     # --- what there is
 
-    def _retained(self) -> Iterator[Retained]:
-        yield from self._brought()
-        yield from self._facts.all()
+    def retained(self) -> list[Retained]:
+        """All that counts, in no order."""
+        return [*self._brought(), *self._facts.all()]
 
     def _brought(self) -> list[WholeFile | Parts]:
         return [*self._files(), *self._parts()]

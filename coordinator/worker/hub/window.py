@@ -16,6 +16,8 @@ HELD = 24 * 2**20
 """Bytes in memory at most, on their way and waiting to be read; one span more where none else is held."""
 LEAST_AHEAD = 2**20
 """Bytes that are fetched ahead of a reader that may stop at any row; grows with what it has read."""
+AHEAD_SHARE = 16
+"""Of what such a reader has read this part is fetched ahead, and for nothing where it stops."""
 LOOKED_THROUGH = 64
 """Spans of the plan that are looked through for one that is read before its turn."""
 Fetch = Callable[[RemoteFile, int, int, Sink], None]
@@ -65,7 +67,7 @@ class Window:
         span = self._next = self._next or self._following()
         if span is None:
             return None
-        limit = HELD if span.sure else min(HELD, max(LEAST_AHEAD, self._read // 4))
+        limit = HELD if span.sure else min(HELD, max(LEAST_AHEAD, self._read // AHEAD_SHARE))
         if self._held and self._held + span.end - span.start > limit:
             return None
         self._next = None

@@ -12,6 +12,8 @@ COLUMN_PIECE = 2**20
 """Bytes of a column that are read at once of such a row group, or of one that is not read to its end."""
 PAGE = 2**19
 """Bytes that a page has about, compressed: a row costs the pages that it stands in, whole."""
+NEARLY_ALL = 0.8
+"""Share of a row group's bytes from which on all of it is read: one request, and no guess where pages end."""
 Chunk = tuple[int, int]
 """Start and end of a column's bytes in the file."""
 
@@ -28,14 +30,15 @@ def chunks_of(footer: pq.FileMetaData, group: int, columns: Collection[str] | No
     return found
 
 
-def is_read_at_once(chunks: list[Chunk], whole: bool) -> bool:
-    """Whether each chunk is read at once, in order; `whole`: the row group is read to its end."""
-    return whole and size_of(chunks) <= AT_ONCE
+def is_read_at_once(chunks: list[Chunk], share: float) -> bool:
+    """Whether each chunk is read at once, in order, where `share` of it is needed."""
+    return share >= NEARLY_ALL and size_of(chunks) <= AT_ONCE
 
 
-def in_reading_order(chunks: list[Chunk], whole: bool) -> Iterator[tuple[float, int, int]]:
-    """The parts of a row group's chunks as they are read: which share of a chunk stands before, start, end."""
-    if is_read_at_once(chunks, whole):
+def in_reading_order(chunks: list[Chunk], share: float) -> Iterator[tuple[float, int, int]]:
+    """The parts of a row group's chunks as they are read, where `share` of it is needed: which share of its chunk
+    stands before a part, its start, its end."""
+    if is_read_at_once(chunks, share):
         yield from ((0.0, start, end) for start, end in chunks)
         return
     pieces = [

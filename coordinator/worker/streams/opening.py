@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...contract import HubSource
 from ..failures import REMEDIES, SourceError
+from ..hub.remote_file import RemoteFile
 from .array import ArrayStream
 from .base import Resolved, SourceFile, Stream, Unreadable
 from .lines import LineStream
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
     from ..hub.reading import Reading
 
 
+def files_of(resolved: Resolved) -> tuple[list[RemoteFile], list[RemoteFile]]:
+    """The companions and the files of a source on the Hub, in the order in which they are read."""
+    companions = [file.remote for group in resolved.companions.values() for file in group if file.remote]
+    return companions, [file.remote for file in resolved.files if file.remote]
+
+
 def begin_reading(hub: Hub, source: HubSource, resolved: Resolved, cap: int) -> Reading:
     """Begin to fetch a source's files: what is read whole by way of the cache, a sample of a source as a stream."""
-    companions = [file.remote for group in resolved.companions.values() for file in group if file.remote]
-    files = [file.remote for file in resolved.files if file.remote]
+    companions, files = files_of(resolved)
     keep = companions if cap else [*companions, *files]
     return hub.begin([*companions, *files], source.revision, keep)
 

@@ -136,7 +136,7 @@ class ParquetStream:
             end = share_of(chunks, (part.first + part.rows) / total)
             sure = share_of(chunks, (part.first + min(part.rows, left)) / total) if left > 0 else 0.0
             remote = self.files[part.file].remote
-            for share, start, stop in in_reading_order(chunks, part.rows == total):
+            for share, start, stop in in_reading_order(chunks, end):
                 if remote is not None and share < end:
                     yield Range(remote, start, stop, index, share < sure)
             left -= part.rows
@@ -152,7 +152,8 @@ class ParquetStream:
         columns, chunks = self.columns(part.file), self._chunks(part)
         total = self.footers[part.file].row_group(part.group).num_rows
         bytes_a_row = size_of(chunks) / total
-        parquet = readers.of(part.file, is_read_at_once(chunks, part.rows == total))
+        share = share_of(chunks, (part.first + part.rows) / total)
+        parquet = readers.of(part.file, is_read_at_once(chunks, share))
         for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[part.group], columns=columns, use_threads=False):
             dropped = min(skip, batch.num_rows)
             skip -= dropped

@@ -1,0 +1,49 @@
+"""Fetching ahead for the loader whose turn is next, while another one is at work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from .failures import SourceError
+from .gate import Interrupted
+from .streams.base import Resolved
+from .streams.opening import files_of
+from .streams.roots import HubRoot
+
+if TYPE_CHECKING:
+    from ..contract import HubSource
+    from .hub.access import Hub
+    from .scout import Scout
+    from .spec import LoaderSpec
+
+IsDone = Callable[["LoaderSpec", "HubSource", Resolved], bool]
+"""Whether a loader has read all there is already."""
+
+
+class NextUp:
+    """Looks up what the next loader reads, and lets it be fetched when nothing else is to be."""
+
+    def __init__(self, hub: Hub, scout: Scout, is_done: IsDone) -> None:
+        self._hub, self._scout, self._is_done = hub, scout, is_done
+        self._thread: threading.Thread | None = None
+
+    def prepare(self, loader: LoaderSpec) -> None:
+        """Begin; returns at once. One look-up at a time: a slow one takes the place of the next."""
+        if self._thread is None or not self._thread.is_alive():
+            turn = self._hub.turn
+            self._thread = threading.Thread(target=self._prepare, args=(loader, turn), name="next", daemon=True)
+            self._thread.start()
+
+    def _prepare(self, loader: LoaderSpec, turn: int) -> None:
+        with suppress(SourceError, Interrupted, OSError):  # its own turn tells what is wrong
+            source = self._scout.source(loader.name)
+            if source is None:
+                return
+            resolved = HubRoot(self._hub, lambda count: None).resolve(source)
+            if not resolved.offline and not self._is_done(loader, source, resolved):
+                companions, files = files_of(resolved)
+                keep = companions if loader.cap else [*companions, *files]
+                self._hub.begin_next(turn, keep, source.revision)
