@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,10 @@ from coordinator.demo.hub import Hub, mark
 from coordinator.worker.hub.hub_layout import Layout
 from coordinator.worker.hub.remote_file import RemoteFile
 from coordinator.worker.hub.store import Store
+from tests.caches import FIRST, REPO, bring, remote
 
 ROOT = Path(__file__).parents[4]
-REPO = "inv/alpha-one"
 DATA = b"rows" * 50_000
-COMMIT = "1" * 40
 BEGIN = """
 import fcntl, os, sys
 from pathlib import Path
@@ -34,11 +32,6 @@ def ready():
     print("ready", flush=True)
     sys.stdin.readline()
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(10_000_000, tmp_path / "hub", tmp_path / "own")
 
 
 Child = subprocess.Popen[str]
@@ -70,16 +63,6 @@ def go_on(child: Child) -> str:
     said, _ = child.communicate("\n", timeout=60)
     assert child.returncode == 0
     return said
-
-
-def remote(path: str, data: bytes, commit: str = COMMIT) -> RemoteFile:
-    return RemoteFile(REPO, commit, path, len(data), sha256(data).hexdigest())
-
-
-def bring(store: Store, file: RemoteFile, data: bytes) -> Path:
-    whole = store.parts_of(file).with_suffix(".data")
-    whole.write_bytes(data)
-    return store.take_in(file, whole)
 
 
 def test_what_another_process_reads_is_passed_over(store: Store, start: Start) -> None:
@@ -173,7 +156,7 @@ for n in range(20):
         child.stdin.flush()
         for name in names:
             data = (served / name).read_bytes()
-            file = RemoteFile(REPO, COMMIT, name, len(data), mark(served / name))
+            file = RemoteFile(REPO, FIRST, name, len(data), mark(served / name))
             assert bring(store, file, data).read_bytes() == data
         assert go_on(child).split() == ["True"] * len(names)
         commit = hub.sha(REPO)
