@@ -13,15 +13,28 @@ from typing import Annotated, Any, Literal
 
 import tomli
 from annotated_types import Ge
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
+from .disk import size_of
 from .errors import PolecatsError
 from .paths import TIER_OF, Paths, all_track_names, loader_names, track_names
 
 ENV_PREFIX = "POLECATS_"
 SHOWN = 80
 Natural = Annotated[int, Ge(0)]
+
+
+def _checked_size(value: Any) -> str:
+    text = "0" if value == 0 and type(value) is int else value
+    try:
+        size_of(text)
+    except (ValueError, TypeError):
+        raise PydanticCustomError("size", 'should be a size such as "50 GB" or "500 MiB", or 0 for none') from None
+    return str(text)
+
+
+Size = Annotated[str, BeforeValidator(_checked_size)]
 
 
 class _Table(BaseModel):
@@ -59,6 +72,25 @@ class PublishTable(_Table):
     """False leaves sources out that are licensed for evaluation only."""
 
 
+class HubTable(_Table):
+    """`[hub]`."""
+
+    connections: Annotated[int, Ge(1)] = 8
+    """Connections to the Hub that are open at a time, over the whole run."""
+
+
+class CacheTable(_Table):
+    """`[cache]`."""
+
+    limit: Size = "50 GB"
+    """What of the Hub's files is kept on this disk at most; `0`: everything is streamed, nothing is kept."""
+
+    @property
+    def limit_bytes(self) -> int:
+        """The limit in bytes."""
+        return size_of(self.limit)
+
+
 class LoaderTable(BaseModel):
     """`[tracks.<track>.<loader>]`: `max_samples`, `enabled`, `workers`, and the loader's own options."""
 
@@ -93,6 +125,8 @@ class Config(_Table):
     run: RunTable = Field(default_factory=RunTable)
     restart: RestartTable = Field(default_factory=RestartTable)
     publish: PublishTable = Field(default_factory=PublishTable)
+    hub: HubTable = Field(default_factory=HubTable)
+    cache: CacheTable = Field(default_factory=CacheTable)
     tracks: dict[str, TrackTable] = Field(default_factory=dict)
 
     def loader(self, track: str, loader: str) -> LoaderTable:
@@ -111,6 +145,16 @@ class Config(_Table):
 
     def _track(self, track: str) -> TrackTable:
         return self.tracks.get(track) or TrackTable()
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "run": RunTable,
+    "restart": RestartTable,
+    "publish": PublishTable,
+    "hub": HubTable,
+    "cache": CacheTable,
+}
+"""Those whose keys are fixed."""
 
 
 def load(paths: Paths, environment: Mapping[str, str]) -> Config:
@@ -144,8 +188,7 @@ def _overlay(data: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple
     Values are TOML, or text where TOML does not parse or text is wanted. An empty variable is none.
     """
     used = {}
-    for table in (RunTable, RestartTable, PublishTable):
-        section = table.__name__.removesuffix("Table").lower()
+    for section, table in _TABLES.items():
         for key, info in table.model_fields.items():
             variable = f"{ENV_PREFIX}{section}_{key}".upper()
             text = environment.get(variable)
@@ -196,8 +239,7 @@ def _cut(text: str, limit: int = SHOWN) -> str:
 
 
 def _meant(steps: list[str]) -> str:
-    tables: dict[str, type[BaseModel]] = {"run": RunTable, "restart": RestartTable, "publish": PublishTable}
-    model = tables.get(steps[0], Config) if len(steps) > 1 else Config
+    model = _TABLES.get(steps[0], Config) if len(steps) > 1 else Config
     return did_you_mean(steps[-1], list(model.model_fields))
 
 

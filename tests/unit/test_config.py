@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tomli
 
 from coordinator.config import Config, load, ordered_loaders
 from coordinator.errors import ExitCode, PolecatsError
@@ -62,6 +63,10 @@ def test_everything_can_be_said(paths: Paths) -> None:
         [publish]
         output = "out/x.jsonl"
         evaluation_only = false
+        [hub]
+        connections = 2
+        [cache]
+        limit = "1.5 GiB"
         [tracks.topaz.lmsys]
         max_samples = 7
         enabled = false
@@ -73,6 +78,7 @@ def test_everything_can_be_said(paths: Paths) -> None:
         """,
     )
     assert (config.run.workers, config.run.seed, config.restart.max) == (3, -1, 0)
+    assert (config.hub.connections, config.cache.limit_bytes) == (2, 1_610_612_736)
     lmsys = config.loader("topaz", "lmsys")
     assert (lmsys.max_samples, lmsys.enabled) == (7, False)
     assert lmsys.options == {"include_chat": False, "languages": ["en", "tr"]}
@@ -115,6 +121,8 @@ def test_what_cannot_be_read(paths: Paths) -> None:
         ("[publish]\nzzz = 1", "unknown key publish.zzz. Remove or correct it."),
         ("[run.deeper]\nx = 1", "unknown key run.deeper. Remove or correct it."),
         ("zzz = 1", "unknown key zzz. Remove or correct it."),
+        ("[cache]\nlimits = 1", "unknown key cache.limits (did you mean limit?). Remove or correct it."),
+        ("[hub]\nconnection = 1", "unknown key hub.connection (did you mean connections?). Remove or correct it."),
         ("'a[b' = 1", "unknown key a[b. Remove or correct it."),
         ("[run]\n'[' = 1", "unknown key run.[. Remove or correct it."),
     ],
@@ -139,6 +147,8 @@ def test_unknown_keys(paths: Paths, text: str, sentence: str) -> None:
         ("[restart]\npolicy = 'yes'", "restart.policy = 'yes': should be 'never', 'on-failure' or 'always'"),
         ("[restart]\nmax = -2", "restart.max = -2: should be greater than or equal to 0"),
         ("[publish]\noutput = ['x']", "publish.output = ['x']: should be a valid string"),
+        ("[hub]\nconnections = 0", "hub.connections = 0: should be greater than or equal to 1"),
+        ("[hub]\nconnections = '8'", "hub.connections = '8': should be a valid integer"),
         ("run = 5", "run = 5: should be a table"),
         ("[[run]]", "run = [{}]: should be a table"),
         ("tracks = 5", "tracks = 5: should be a table"),
@@ -172,6 +182,32 @@ def test_tracks_and_loaders_that_are_not_there(paths: Paths, text: str, sentence
     assert refused(paths, text) == sentence
 
 
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [
+        ("0", 0),
+        ('"0"', 0),
+        ('"0 GB"', 0),
+        ('"50 GB"', 50_000_000_000),
+        ('"500MiB"', 524_288_000),
+        ('"0.25 kB"', 250),
+        ('"7 B"', 7),
+    ],
+)
+def test_a_size(paths: Paths, value: str, limit: int) -> None:
+    assert loaded(paths, f"[cache]\nlimit = {value}").cache.limit_bytes == limit
+
+
+@pytest.mark.parametrize(
+    "value", ["'50'", "'50 gigs'", "'-1 GB'", "'1,5 GB'", "'GB'", "''", "50", "-0.0", "0.0", "false", "[]", "'1e9 GB'"]
+)
+def test_what_is_no_size_is_answered_with_an_example(paths: Paths, value: str) -> None:
+    sentence = refused(paths, f"[cache]\nlimit = {value}")
+    assert sentence == f"cache.limit = {tomli.loads(f'x = {value}')['x']!r}: " + (
+        'should be a size such as "50 GB" or "500 MiB", or 0 for none.'
+    )
+
+
 # ---- POLECATS_*
 
 
@@ -185,11 +221,15 @@ def test_the_environment_wins_over_the_file(paths: Paths) -> None:
         POLECATS_RESTART_POLICY='"always"',
         POLECATS_PUBLISH_OUTPUT="elsewhere/tier1.jsonl",
         POLECATS_RUN_SOURCE="2026",
+        POLECATS_HUB_CONNECTIONS="3",
+        POLECATS_CACHE_LIMIT="1 MB",
         POLECATS_TRACKS="5",
         HOME="/",
     )
     assert (config.run.target, config.run.seed, config.run.merge, config.run.workers) == (9, 3, False, "cores")
     assert (config.restart.policy, config.publish.output) == ("always", "elsewhere/tier1.jsonl")
+    assert (config.hub.connections, config.cache.limit) == (3, "1 MB")
+    assert loaded(paths, "", POLECATS_CACHE_LIMIT="0").cache.limit_bytes == 0
     assert config.run.source == "2026", "a folder may have a number for a name"
 
 
@@ -205,6 +245,8 @@ def test_an_empty_variable_is_none(paths: Paths) -> None:
         ("POLECATS_RUN_TARGET", "[" * 5_000, "run.target = '[[[["),
         ("POLECATS_RUN_MERGE", "False", "run.merge = 'False': should be a valid boolean."),
         ("POLECATS_RESTART_POLICY", "sometimes", "restart.policy = 'sometimes': should be 'never',"),
+        ("POLECATS_CACHE_LIMIT", "5", "cache.limit = '5': should be a size such as \"50 GB\""),
+        ("POLECATS_HUB_CONNECTIONS", "0", "hub.connections = 0: should be greater than or equal to 1."),
         ("POLECATS_RUN_WORKERS", "0", "run.workers = 0: should be 'cores' or"),
     ],
 )
@@ -234,6 +276,7 @@ def test_the_shipped_file_loads_and_says_the_defaults() -> None:
     assert paths.root == ROOT
     config = load(paths, {})
     assert (config.run, config.restart, config.publish) == (Config().run, Config().restart, Config().publish)
+    assert (config.hub, config.cache) == (Config().hub, Config().cache)
     assert ordered_loaders(paths, config)
 
 

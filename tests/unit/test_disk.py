@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,6 +80,36 @@ def test_free_is_asked_where_a_file_would_be(tmp_path: Path) -> None:
 )
 def test_sizes(count: int, text: str) -> None:
     assert disk.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("0", 0), ("7 B", 7), ("1 kB", 1_000), ("1 KiB", 1_024), ("1.5 TB", 1_500_000_000_000)]
+)
+def test_sizes_that_a_person_writes(text: str, count: int) -> None:
+    assert disk.size_of(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "1", "1 gb", "1 KIB", " 1 GB", "1 GB ", "٣ GB", "1" * 10 + " B", "1.2345 GB"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        disk.size_of(text)
+
+
+def test_why_nothing_can_be_written_is_told_without_trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "not" / "there"
+    assert disk.unwritable(place) is None
+    (tmp_path / "not").touch()
+    assert str(DiskError(disk.unwritable(place) or OSError(), place)) == (
+        f"{place} cannot be written: {tmp_path / 'not'} is no folder"
+    )
+    (tmp_path / "not").unlink()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert (error := disk.unwritable(place)) is not None
+    assert error.errno == errno.EACCES
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert (error := disk.unwritable(place)) is not None
+    assert error.errno == errno.EROFS
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", REFUSALS)
