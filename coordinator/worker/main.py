@@ -31,9 +31,9 @@ from ..events import (
     LoaderWarned,
 )
 from . import discovery, parents, parts
-from .corrupting import converter_of, tier_version
+from .corrupting import converter_of
+from .earlier import Earlier, Finish
 from .failures import REMEDIES, AlteredFile, SourceError, failure_of
-from .fingerprint import Fingerprint, code_of, fingerprint
 from .foreign import ForeignConverter, ForeignStream, foreign_source
 from .gate import Gate, interrupted
 from .hub.meter import METER
@@ -87,7 +87,7 @@ def run(
         os.environ.setdefault(key, value)
     hub = _hub(spec, gate, share) if spec.source.over_hub else None
     pool = Pool(Path(spec.tracks).resolve(), spec.track, share)
-    next_up = NextUp(hub, scout, partial(is_done, spec)) if hub is not None and scout is not None else None
+    next_up = NextUp(hub, scout, spec) if hub is not None and scout is not None else None
     try:
         for loader, following in zip_longest(spec.loaders, spec.loaders[1:]):
             if stopping():
@@ -107,16 +107,6 @@ def _hub(spec: WorkerSpec, gate: Gate, share: Share) -> Hub:
     from .hub.access import use
 
     return use(gate, share.connections, spec.cache)
-
-
-def is_done(spec: WorkerSpec, loader: LoaderSpec, source: HubSource, resolved: Resolved) -> bool:
-    """Whether a loader's commits hold all that `resolved` has, made by the code that stands there now."""
-    tracks, folder = Path(spec.tracks).resolve(), Path(spec.state) / "tracks" / spec.track / loader.name
-    code = code_of(tracks, spec.track, loader.name)
-    mark = fingerprint(spec.source.key, source.repo, resolved, code, loader.options)
-    commits, _ = parts.read_commits(folder)
-    same = (parts.read_header(folder) or {}).get("digest") == mark.digest
-    return same and not loader.fresh and bool(commits) and commits[-1].done
 
 
 class LoaderRun:
@@ -156,7 +146,7 @@ class LoaderRun:
                 self._finish("STOPPED", None)
                 return
             if isinstance(error, AlteredFile):
-                self._set_aside(error.sentence)
+                self._set_aside(Earlier(self.spec, self.loader), error.sentence)
             if isinstance(error, ShardFailure):
                 self._finish("FAILED", self._located(error.failure))
                 return
@@ -191,52 +181,39 @@ class LoaderRun:
         if committed:  # also a loader that fails before it is opened says what it has
             self.counts = committed[-1].counts.copy()
         discovery.install(self.tracks)  # what the loader before imported may have been edited since
-        code = code_of(self.tracks, self.spec.track, self.loader.name)  # before the import: an edit between redoes
+        earlier = Earlier(self.spec, self.loader)
         found = discovery.find(self.tracks, self.spec.track, self.loader.name, self.loader.options)
         for option in found.unused_options:
             self.emit(LoaderWarned(self.name, f"option {option} is not taken by {found.file.name}; it is ignored"))
         try:
             source, resolved = self._resolve(found)
         except SourceError as error:
-            if not error.offline or not self._reuse(found, code):
+            how = earlier.reusable(found.loader.source) if error.offline else None
+            if how is None:
                 raise
             self.emit(LoaderWarned(self.name, f"{found.loader.source.repo}: {NOT_COMPARED}"))
+            self._ended(how, found.loader.source, reused=True)
             return
         for warning in resolved.warnings:
             self.emit(LoaderWarned(self.name, warning))
-        if resolved.offline and self._reuse(found, code):
-            return
-        mark = self._mark(found, source, resolved, code)
-        self._take_up(mark)
-        self.writer.open(self._header(mark, source, resolved, found))
+        how = earlier.reusable(source) if resolved.offline else None
+        how = how or self._taken_up(earlier, found, source, resolved)
+        if how is not None:
+            self._ended(how, source, reused=True)
+        else:
+            self._convert(found, source, resolved, earlier.code)
+
+    def _taken_up(
+        self, earlier: Earlier, found: discovery.Found, source: HubSource, resolved: Resolved
+    ) -> Finish | None:
+        """Go on from what earlier runs have left; returns how it has ended, if it has."""
+        mark = earlier.mark(source, resolved, found.corrupts)
+        if obstacle := earlier.obstacle(mark):
+            self._set_aside(earlier, obstacle)
+        self.writer.open(earlier.header(mark, source, resolved, found))
         last = self.writer.last
         self.counts = last.counts.copy() if last else Counts()
-        if not self._ended_before(last, source):
-            self._convert(found, source, resolved, code)
-
-    def _mark(self, found: discovery.Found, source: HubSource, resolved: Resolved, code: dict[str, str]) -> Fingerprint:
-        further = {"seed": self.spec.seed, "tiers": tier_version()} if found.corrupts else {}
-        return fingerprint(self.spec.source.key, source.repo, resolved, code, self.loader.options, **further)
-
-    def _ended_before(self, last: parts.Commit | None, source: HubSource) -> bool:
-        """Whether an earlier run has done all there is to do; then it ends so."""
-        if last and last.done:
-            self._ended("done", source, reused=True)
-        elif last and self.loader.cap and self.counts.samples >= self.loader.cap:
-            self._ended("capped", source, reused=True)
-        else:
-            return False
-        return True
-
-    def _reuse(self, found: discovery.Found, code: dict[str, str]) -> bool:
-        """Whether all is done and nothing has changed but, perhaps, the source, which cannot be asked; ends so."""
-        header, (commits, _) = parts.read_header(self.folder) or {}, parts.read_commits(self.folder)
-        source = found.loader.source
-        changed = self._mark(found, source, Resolved("", [], {}), code).differing(header.get("fingerprint", {}))
-        same = set(changed) <= {"revision", "files"} and header.get("format") == parts.FORMAT
-        if not commits or not same or self.loader.fresh or parts.damaged(self.folder, commits):
-            return False
-        return self._ended_before(commits[-1], source)
+        return earlier.finished(last)
 
     def _resolve(self, found: discovery.Found) -> tuple[HubSource, Resolved]:
         if not found.declared:
@@ -247,55 +224,11 @@ class LoaderRun:
         root: Root = HubRoot(self.hub, METER.add) if self.hub is not None else FolderRoot(folder)
         return found.loader.source, root.resolve(found.loader.source)
 
-    def _take_up(self, mark: Fingerprint) -> None:
-        """Set earlier parts aside where they were made from something else, are damaged, or are not wanted."""
-        header = parts.read_header(self.folder) or {}
-        commits, _ = parts.read_commits(self.folder)
-        if not commits and header.get("format", parts.FORMAT) == parts.FORMAT:
-            return
-        broken = parts.damaged(self.folder, commits)
-        if self.loader.fresh:
-            reason = "a fresh start was asked for"
-        elif not commits:
-            reason = f"written in format {header['format']}, and this is {parts.FORMAT}"
-        elif header.get("digest") != mark.digest:
-            changed = mark.differing(header.get("fingerprint", {}))
-            reason = f"changed since: {', '.join(changed) or 'unknown'}"
-        elif broken:
-            reason = f"damaged: {broken}"
-        else:
-            return
-        self._set_aside(reason)
-
-    def _set_aside(self, reason: str) -> None:
+    def _set_aside(self, earlier: Earlier, reason: str) -> None:
         """What was committed does not count any more."""
-        aside = Path(self.spec.state) / "aside" / self.spec.track / self.loader.name
-        kept = parts.set_aside(self.folder, aside)
+        kept = earlier.set_aside()
         self.counts = Counts()
         self.emit(LoaderWarned(self.name, f"starts anew ({reason}); the earlier parts are kept in {kept}"))
-
-    def _header(
-        self, mark: Fingerprint, source: HubSource, resolved: Resolved, found: discovery.Found
-    ) -> dict[str, Any]:
-        return {
-            "format": parts.FORMAT,
-            "track": self.spec.track,
-            "loader": self.loader.name,
-            "digest": mark.digest,
-            "fingerprint": mark.parts,
-            "source": {
-                "id": source.repo,
-                "kind": self.spec.source.kind,
-                "revision": resolved.revision,
-                "files": len(resolved.files),
-                "licence": source.licence,
-                "gated": source.gated,
-                "evaluation_only": source.evaluation_only,
-                "redistributable": source.redistributable,
-                "unique_ids": source.unique_ids,
-                **({"seed": self.spec.seed, "path": self.spec.source.folder} if found.corrupts else {}),
-            },
-        }
 
     def _convert(self, found: discovery.Found, source: HubSource, resolved: Resolved, code: dict[str, str]) -> None:
         own: Any = found.loader  # one written elsewhere may leave the category to its rows

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from .earlier import Earlier
 from .failures import SourceError
 from .gate import Interrupted
-from .streams.base import Resolved
 from .streams.opening import files_of
 from .streams.roots import HubRoot
 
 if TYPE_CHECKING:
-    from ..contract import HubSource
     from .hub.access import Hub
     from .scout import Scout
-    from .spec import LoaderSpec
-
-IsDone = Callable[["LoaderSpec", "HubSource", Resolved], bool]
-"""Whether a loader has read all there is already."""
+    from .spec import LoaderSpec, WorkerSpec
 
 
 class NextUp:
     """Looks up what the next loader reads, and lets it be fetched when nothing else is to be."""
 
-    def __init__(self, hub: Hub, scout: Scout, is_done: IsDone) -> None:
-        self._hub, self._scout, self._is_done = hub, scout, is_done
+    def __init__(self, hub: Hub, scout: Scout, spec: WorkerSpec) -> None:
+        self._hub, self._scout, self._spec = hub, scout, spec
         self._thread: threading.Thread | None = None
 
     def prepare(self, loader: LoaderSpec) -> None:
@@ -43,7 +38,7 @@ class NextUp:
             if source is None:
                 return
             resolved = HubRoot(self._hub, lambda count: None).resolve(source)
-            if not resolved.offline and not self._is_done(loader, source, resolved):
+            if not resolved.offline and not Earlier(self._spec, loader).is_all(source, resolved):
                 companions, files = files_of(resolved)
                 keep = companions if loader.cap else [*companions, *files]
                 self._hub.begin_next(turn, keep, source.revision)
