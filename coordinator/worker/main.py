@@ -269,7 +269,7 @@ class LoaderRun:
         if self.hub is None:
             return
         reading = begin_reading(self.hub, source, resolved, self.loader.cap)
-        reading.warn = lambda sentence: self.emit(LoaderWarned(self.name, sentence))
+        reading.places.warn = lambda sentence: self.emit(LoaderWarned(self.name, sentence))
         self.pulse.reading(reading)
 
     def _shared(self, alone: Convert, identity: Identity, code: dict[str, str], companions: dict[str, Any]) -> Convert:

@@ -11,8 +11,8 @@ import fsspec
 from huggingface_hub import HfFileSystem
 
 from .access import Hub
-from .reading import RemoteIO
 from .remote_file import RemoteFile
+from .remote_io import RemoteIO
 
 
 class ListedFileSystem(HfFileSystem):
