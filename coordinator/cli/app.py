@@ -320,10 +320,23 @@ def watch(
 
 @app.command()
 def doctor(fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe to mend.")] = False) -> None:
-    """Look for what stands in the way of a run: git, worktrees, versions, token, disk, leftovers, damaged parts."""
+    """Look for what stands in the way of a run: git, worktrees, versions, token, disk, cache, leftovers, damage."""
     from .doctor import doctor as do
 
     raise typer.Exit(do(fix))
+
+
+@app.command()
+def cache(
+    repos: Annotated[list[str] | None, typer.Argument(metavar="REPO", help="Only these, each org/name.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove it: what polecats brought and nobody uses.")] = False,
+    json: Json = False,
+) -> None:
+    """List what polecats keeps of the Hub's files on this disk, or clear it; what hf download brought stays."""
+    from .caching import cache as do
+    from .context import context
+
+    raise typer.Exit(do(context().config.cache, repos or [], clear, json))
 
 
 @app.command()

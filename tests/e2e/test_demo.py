@@ -309,5 +309,5 @@ def test_the_shipped_configuration_holds_the_defaults() -> None:
 
     shipped = tomllib.loads((ROOT / "config.toml").read_text())
     defaults = Config().model_dump()
-    for table in ("run", "restart", "publish"):
+    for table in ("run", "restart", "publish", "hub", "cache"):
         assert shipped[table] == defaults[table]

@@ -18,7 +18,7 @@ from ...engine.repository import init
 from ...errors import ExitCode, PolecatsError
 from ...paths import Paths, find_root
 from ..context import Context, context
-from . import checkouts, environment, leftovers, stored
+from . import cached, checkouts, environment, leftovers, stored
 from .finding import Finding
 
 
@@ -57,6 +57,7 @@ def _quiet(paths: Paths, fix: bool) -> Iterator[bool]:
 
 def _look(here: Context, busy: bool) -> Iterator[Finding]:
     yield from environment.look(here)
+    yield from cached.look(here)
     yield from checkouts.look(here.paths)
     yield from leftovers.look(here, busy)
     yield from stored.look(here)
