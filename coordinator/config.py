@@ -77,6 +77,8 @@ class HubTable(_Table):
 
     connections: Annotated[int, Ge(1)] = 8
     """Connections to the Hub that are open at a time, over the whole run."""
+    xet: bool = False
+    """Whether files that go through the cache come by `hf_xet`, where it is installed. Untested; see hub/xet.py."""
 
 
 class CacheTable(_Table):

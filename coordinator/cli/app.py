@@ -327,6 +327,21 @@ def doctor(fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe to
 
 
 @app.command()
+def fetch(
+    target: Annotated[
+        str | None, typer.Argument(metavar="[TRACK[/LOADER]]", help="Only what these loaders read; default: all.")
+    ] = None,
+    inline: Annotated[bool, typer.Option("--inline", help="The main checkout's code, not the worktree's.")] = False,
+    json: Json = False,
+) -> None:
+    """Bring the files that loaders read from the Hub into the cache, ahead of a run or for one without a network."""
+    from .context import context
+    from .fetching import fetch as do
+
+    raise typer.Exit(do(context(inline), target, json))
+
+
+@app.command()
 def cache(
     repos: Annotated[list[str] | None, typer.Argument(metavar="REPO", help="Only these, each org/name.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove it: what polecats brought and nobody uses.")] = False,

@@ -13,7 +13,6 @@ from typing import Any
 import typer
 from filelock import FileLock, Timeout
 
-from ..config import Config
 from ..contract import HubSource, JoinedLoader, Reject, Skip
 from ..contract.build import Identity
 from ..engine import journal
@@ -36,6 +35,7 @@ from ..worker.streams.base import Batch, Resolved
 from ..worker.streams.opening import begin_reading, open_stream, read_companions
 from ..worker.streams.roots import FolderRoot, HubRoot
 from .context import Context
+from .hub_access import hub_of
 from .running import tell_failures
 
 SAMPLES_SHOWN = 3
@@ -164,7 +164,7 @@ def check(
     source = source_spec(text, Path.cwd()) if text == "samples" else context.source(text)
     look = _Look(source, rows, row, context.config.run.seed if seed is None else seed, as_json)
     if source.kind == "hub":
-        _keep_to_limits(context.config)
+        hub_of(context.config)
     bad = [name for name in names if not _check_one(context, name, look)]
     return ExitCode.SOME_FAILED if bad else ExitCode.OK
 
@@ -178,18 +178,6 @@ class _Look:
     row: str | None
     seed: int
     as_json: bool
-
-
-def _keep_to_limits(config: Config) -> None:
-    """As a worker does; waits are told."""
-    from ..worker.gate import Gate
-    from ..worker.hub.access import use
-    from ..worker.hub.connections import Connections
-
-    gate = Gate()
-    gate.longest = config.run.longest_wait
-    gate.serve(lambda wait, why, shared: typer.echo(f"waiting {wait:,.0f} s ({why})", err=True), lambda: False)
-    use(gate, Connections(config.hub.connections), config.cache.limit_bytes)
 
 
 def _check_one(context: Context, name: Name, look: _Look) -> bool:

@@ -95,7 +95,8 @@ class Plan:
                 self.config.run.longest_wait,
                 self.seed,
                 connections=self.config.hub.connections,
-                cache=0 if self.source.served else self.config.cache.limit_bytes,
+                cache=self.config.cache.limit_bytes,
+                by_xet=self.config.hub.xet,
             )
             for track in tracks
         ]

@@ -106,7 +106,7 @@ def run(
 def _hub(spec: WorkerSpec, gate: Gate, share: Share) -> Hub:
     from .hub.access import use
 
-    return use(gate, share.connections, spec.cache)
+    return use(gate, share.connections, spec.cache, spec.by_xet)
 
 
 class LoaderRun:

@@ -69,6 +69,8 @@ class WorkerSpec:
     """Connections to the Hub that fall to it for now."""
     cache: int = 0
     """Bytes of the Hub's files that are retained on this disk at most; 0: none."""
+    by_xet: bool = False
+    """Whether whole files come by `hf_xet`."""
 
     def encode(self) -> dict[str, Any]:
         """As JSON values."""

@@ -12,6 +12,7 @@ import httpx2
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 from ..gate import Gate, Interrupted
+from . import xet
 from .client import govern
 from .connections import Connections, Lanes
 from .ranges import Fetcher, Latency
@@ -34,6 +35,8 @@ class Hub:
         self._client = govern(gate, connections)
         self._unreached: tuple[float, Exception] | None = None
         self.latency = Latency()
+        self.otherwise: Callable[[RemoteFile], object] | None = None
+        """Brings a whole file into the cache, if not the blocks of it that we fetch."""
         self.store = Store.usual(0)
         self._lanes = Lanes(connections)
         self.turn = 0
@@ -98,10 +101,14 @@ _used: list[Hub] = []
 _hub_of = cache(Hub)
 
 
-def use(gate: Gate, connections: Connections, limit: int) -> Hub:
-    """From now on this process reads through that gate, with a cache of `limit` bytes (0: it keeps nothing)."""
+def use(gate: Gate, connections: Connections, limit: int, by_xet: bool = False) -> Hub:
+    """From now on this process reads through that gate, with a cache of `limit` bytes (0: it keeps nothing).
+
+    `by_xet`: whole files come by `hf_xet`, where that is installed.
+    """
     _used[:] = [_hub_of(gate, connections)]
     _used[0].store = Store.usual(limit)
+    _used[0].otherwise = xet.brought if by_xet and xet.available() else None
     return _used[0]
 
 

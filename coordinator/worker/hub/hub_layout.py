@@ -168,8 +168,9 @@ class Layout:
 
     def pointers_to(self, name: str) -> set[Path]:
         """All pointers that lead to a blob, whoever made them."""
-        found = (Path(folder, entry) for folder, _, files in os.walk(self.base / "snapshots") for entry in files)
-        return {path for path in found if leads_to(path, name)}
+        walk = os.walk(self.base / "snapshots")
+        found = (os.path.join(folder, entry) for folder, _, files in walk for entry in files)
+        return {Path(path) for path in found if leads_to(path, name)}
 
     def tidy(self, commits: Iterable[str]) -> None:
         """Remove empty folders of these commits, and then what the repository has no more need of.
@@ -197,7 +198,7 @@ class Layout:
                         path.unlink()
 
 
-def leads_to(pointer: Path, name: str) -> bool:
+def leads_to(pointer: str | Path, name: str) -> bool:
     """Whether `pointer` is a link to the blob of that name."""
     with suppress(OSError):
         return os.path.basename(os.readlink(pointer)) == name

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...disk import DiskError
+from ..streams.telling import telling
 from .filling import Fetch, Filling
 from .remote_file import RemoteFile
 from .store import Store
@@ -43,6 +44,7 @@ class Places:
     more than `ahead` bytes before the one that is read; others are streamed.
 
     One thread reads; `take` and what it gives are for any number. `change` is notified when bytes have come.
+    `otherwise` brings a whole file into the cache in another way than by its blocks.
     """
 
     def __init__(
@@ -54,9 +56,10 @@ class Places:
         store: Store,
         fetch: Fetch,
         change: threading.Condition,
+        otherwise: Callable[[RemoteFile], object] | None = None,
     ) -> None:
         self.files, self._revision, self._keep, self._ahead = list(files), revision, frozenset(keep), ahead
-        self._store, self._fetch, self._change = store, fetch, change
+        self._store, self._fetch, self._change, self._otherwise = store, fetch, change, otherwise
         self.warn: Callable[[str], None] = lambda sentence: None
         """Takes a sentence for the user."""
         self.ends_first = False
@@ -147,6 +150,10 @@ class Places:
         if file not in self._keep or not self._store.make_room(file.size):
             return "streamed"
         self._came.add(file)
+        if self._otherwise is not None:
+            with telling(file.place):
+                self._otherwise(file)
+            return self._whole(file) or "streamed"
         try:
             return Filling(file, self._store, self._fetch, self._change, self._revision)
         except OSError as error:

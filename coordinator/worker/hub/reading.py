@@ -39,7 +39,7 @@ class Reading:
         """Seconds that the reader has waited for bytes."""
         self._hub = hub
         self._change = threading.Condition()
-        self.places = Places(files, revision, keep, ahead, hub.store, self._fetch, self._change)
+        self.places = Places(files, revision, keep, ahead, hub.store, self._fetch, self._change, hub.otherwise)
         self._window: Window | None = None
         self._ranges: Iterator[Range] = iter(())
         self._step, self._expected = -1, 0
@@ -140,6 +140,21 @@ class Reading:
     def coming(self) -> bool:
         """Whether something is still to come over the wire."""
         return self.places.missing > 0 or (self._window is not None and self._window.coming)
+
+    def bring(self, file: RemoteFile, told: Callable[[], None]) -> bool:
+        """Return once a file is whole, in the cache, and checked; False for one that the cache is too small for. `told`
+        is called now and then.
+
+        Raises `SourceError`, and `OSError` where the disk takes no more.
+        """
+        while True:
+            place = self.places.read_at(file)
+            told()
+            if not isinstance(place, Filling):
+                return isinstance(place, WholeFile)
+            self._hub.wake()
+            if not place.settled():
+                self._wait_outside()
 
     def settle(self) -> None:
         """Return once every file that was read through the cache is whole and checked. Raises `SourceError`."""

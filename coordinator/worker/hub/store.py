@@ -29,6 +29,9 @@ from .retained import ABOUT, RECORD, Entry, Parts, Retained, WholeFile, lines_of
 PATIENCE = 3.0
 """Seconds that a whole file waits for huggingface_hub's lock; its place is taken at once, with the lock or without."""
 
+SHARERS = 16
+"""Processes that ask for room at a time, at most: each may give away its share of what is free before it looks again."""
+
 
 class Store:
     """The cache. `hub` is huggingface_hub's folder, `own` that of polecats; neither need be there."""
@@ -38,6 +41,8 @@ class Store:
         """Bytes of polecats' own; 0: nothing is kept, but what is there is used."""
         self.hub, self.own = hub, own
         self._facts = Facts(own / "facts")
+        self._spare = 0
+        """Bytes that may be kept without a look at all that is there."""
 
     @classmethod
     def usual(cls, limit: int) -> Store:
@@ -106,6 +111,9 @@ class Store:
         """
         if not self.limit or size > self.limit:
             return False
+        if size <= self._spare:
+            self._spare -= size
+            return True
         own = self._stem(of) if of else None
         kept = [item for item in self.retained() if not (isinstance(item, Parts) and item.stem == own)]
         over = sum(item.size for item in kept) + size - self.limit
@@ -114,6 +122,7 @@ class Store:
                 break
             if (freed := item.size) and item.remove() != "in use":
                 over -= freed
+        self._spare = max(0, -over) // SHARERS
         return over <= 0
 
     def take_in(self, file: RemoteFile, whole: Path, revision: str = "") -> Path:
