@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from functools import cache
 
 import httpx2
+from huggingface_hub import constants
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 from ..gate import Gate, Interrupted
 from . import xet
 from .client import govern
 from .connections import Connections, Lanes
+from .lookup import looked_up
 from .ranges import Fetcher, Latency
 from .reading import FEW_AHEAD, Reading
 from .remote_file import RemoteFile
@@ -80,6 +82,8 @@ class Hub:
             if not taken:
                 raise Interrupted
             try:
+                if not self._client.reached:
+                    looked_up(constants.ENDPOINT)
                 yield
             except (httpx2.ConnectError, httpx2.ConnectTimeout, OfflineModeIsEnabled) as error:
                 if not self._client.reached:

@@ -24,6 +24,7 @@ class Connections:
     def __init__(self, most: int = 1, close: Callable[[], None] = lambda: None) -> None:
         self._most, self.close = most, close
         self._open = self._waiting = self._leaving = 0
+        self._resized = self._kept = 0
         self._change = threading.Condition()
         self._own = threading.local()
         self.nudge: Callable[[], None] = lambda: None
@@ -38,8 +39,17 @@ class Connections:
         """From now on so many."""
         with self._change:
             self._most = max(1, most)
+            self._resized += 1
             self._change.notify_all()
         self.nudge()
+
+    @property
+    def kept(self) -> int:
+        """Times that it was resized, once no more are open than the last one lets; else what this was before."""
+        with self._change:
+            if self._open <= self._most:
+                self._kept = self._resized
+            return self._kept
 
     def _told(self) -> bool:
         """Whether the calling thread, which fetches ahead, is to give its connection back: too many are open, or a call

@@ -168,26 +168,24 @@ class Layout:
 
     def pointers_to(self, name: str) -> set[Path]:
         """All pointers that lead to a blob, whoever made them."""
-        walk = os.walk(self.base / "snapshots")
-        found = (os.path.join(folder, entry) for folder, _, files in walk for entry in files)
-        return {Path(path) for path in found if leads_to(path, name)}
+        return {Path(link) for link in _links(self.base / "snapshots") if leads_to(link, name)}
 
-    def tidy(self, commits: Iterable[str]) -> None:
-        """Remove empty folders of these commits, and then what the repository has no more need of.
+    def tidy(self, pointers: Iterable[Path]) -> None:
+        """Remove folders that have become empty with these pointers, and what the repository has no more need of.
 
         Nothing goes while a download is in progress, which has made its folders and comes back to them.
         """
         if any(name.endswith(".incomplete") for name in _names(self.base / "blobs")):
             return
-        for commit in commits:
-            snapshot = self.base / "snapshots" / commit
-            _remove_empty(snapshot)
+        snapshots = self.base / "snapshots"
+        for pointer in pointers:
+            snapshot = snapshots / pointer.relative_to(snapshots).parts[0]
+            _remove_empty(folder for folder in pointer.parents if folder.is_relative_to(snapshot))
             if not snapshot.exists():
-                self._drop_refs(commit)
-        _remove_empty(self.base / "blobs")
-        _remove_empty(self.base / "refs")
+                self._drop_refs(snapshot.name)
+        _remove_empty([self.base / "blobs", *_folders(self.base / "refs")])
         if _names(self.base) == ["snapshots"]:  # where anything else is left, huggingface_hub looks for this folder
-            _remove_empty(self.base)
+            _remove_empty([snapshots, self.base])
 
     def _drop_refs(self, commit: str) -> None:
         """A revision must not stand for a commit that is not there."""
@@ -236,8 +234,25 @@ def _names(folder: Path) -> list[str]:
     return []
 
 
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder and those in it, as far as no file is in them."""
-    for found, _, _ in os.walk(folder, topdown=False):
+def _links(folder: str | Path) -> Iterator[str]:
+    """All symbolic links below a folder."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    yield entry.path
+                elif entry.is_dir(follow_symlinks=False):
+                    yield from _links(entry.path)
+    except FileNotFoundError:
+        return
+
+
+def _folders(folder: Path) -> list[Path]:
+    """A folder and those below it, the deepest first."""
+    return [Path(found) for found, _, _ in os.walk(folder, topdown=False)]
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
         with suppress(OSError):
-            os.rmdir(found)
+            folder.rmdir()

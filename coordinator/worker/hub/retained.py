@@ -175,7 +175,7 @@ class WholeFile:
             self._layout.blob(self._name).unlink()
         for path in list(self._plain()):
             path.unlink()
-        self._layout.tidy({line.commit for line in self._lines})
+        self._layout.tidy(self._pointers())
         return "removed"
 
 

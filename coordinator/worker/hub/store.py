@@ -7,8 +7,8 @@ parts of files, and small facts stand in a folder of our own:
     <own>/parts/<repository>--<etag>.*        a file on its way
     <own>/facts/<kind>--<key>                 see facts.py
 
-What is used least recently goes first. Two processes that ask for room at the same moment may exceed the limit by a
-file; the next one that asks is told so.
+What is used least recently goes first. Processes that ask for room at the same moment may exceed the limit by a file
+each; the next one that looks puts that right.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from .retained import ABOUT, RECORD, Entry, Parts, Retained, WholeFile, lines_of
 PATIENCE = 3.0
 """Seconds that a whole file waits for huggingface_hub's lock; its place is taken at once, with the lock or without."""
 
-SHARERS = 16
-"""Processes that ask for room at a time, at most: each may give away its share of what is free before it looks again."""
+SPARE = 100
+"""Of what is free a hundredth is given away before all that is there is looked at again: many files may be small."""
 
 
 class Store:
@@ -42,7 +42,7 @@ class Store:
         self.hub, self.own = hub, own
         self._facts = Facts(own / "facts")
         self._spare = 0
-        """Bytes that may be kept without a look at all that is there."""
+        """Bytes that may be kept without another look."""
 
     @classmethod
     def usual(cls, limit: int) -> Store:
@@ -122,7 +122,7 @@ class Store:
                 break
             if (freed := item.size) and item.remove() != "in use":
                 over -= freed
-        self._spare = max(0, -over) // SHARERS
+        self._spare = max(0, -over) // SPARE
         return over <= 0
 
     def take_in(self, file: RemoteFile, whole: Path, revision: str = "") -> Path:
