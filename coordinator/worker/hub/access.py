@@ -49,9 +49,11 @@ class Hub:
 
     def begin(self, files: Sequence[RemoteFile], revision: str, keep: Collection[RemoteFile]) -> Reading:
         """A loader's reading: `files` in order. `keep`: those that go through the cache. What was read before ends."""
+        ahead = self._next
         self.end()
         self.turn += 1
         self.reading = Reading(self, files, revision, keep, WITHOUT_END)
+        self.reading.take_over(ahead)
         self._lanes.serve([self.reading])
         return self.reading
 

@@ -45,6 +45,13 @@ class Reading:
         self._step, self._expected = -1, 0
         self._waiting = self._closed = False
         self._counting = threading.Lock()
+        self._fetched_ahead: Sequence[RemoteFile] = ()
+
+    def take_over(self, ahead: Reading) -> None:
+        """What was fetched ahead of its turn has come for it."""
+        if set(ahead.places.files) <= set(self.places.files):
+            self.wire += ahead.wire
+            self._fetched_ahead = ahead.places.files if ahead.wire else []
 
     def take(self) -> Callable[[], None] | None:
         """See `Feed.take`."""
@@ -105,13 +112,13 @@ class Reading:
             return b""
         place = self.places.read_at(file)
         if isinstance(place, WholeFile):
-            self.cached += end - start if self.places.was_here(file) else 0
+            self.cached += end - start if self._was_here(file) else 0
             return place.read(start, end)
         if isinstance(place, Filling):
             self._hub.wake()
             try:
                 data = place.read(start, end, self._wait)
-                self.cached += len(data) if place.was_here(start) else 0
+                self.cached += len(data) if place.was_here(start) and file not in self._fetched_ahead else 0
                 return data
             except DiskError as error:
                 self.places.fall_back(file, error)
@@ -119,6 +126,9 @@ class Reading:
             self._plan(lambda one: one.file != file or one.end > start)
         assert self._window is not None
         return self._window.read(file, start, end, self._wait)
+
+    def _was_here(self, file: RemoteFile) -> bool:
+        return self.places.was_here(file) and file not in self._fetched_ahead
 
     def _wait(self) -> None:
         """Wait a little for bytes; `_change` is held. Raises `Interrupted` where it is time to stop."""
