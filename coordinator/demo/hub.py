@@ -2,36 +2,43 @@
 
 It serves `<root>/<org>/<name>/...` as datasets: info, revisions, trees, access checks and files with ranges.
 Faults are given by rule and count what they hit: a status, a lost connection, an answer that is slow or never comes.
+A `Network` makes it slow and far away, and lets it send clients to a CDN for large files.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import socket
-import struct
 import threading
+import time
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from .cdn import Cdn
+from .digests import Digests, blob_id, pointer, update
+from .digests import mark as mark
 from .faults import Fault as Fault
+from .network import LOOPBACK, Network
+from .serving import Answering, Server
 
 TOKEN = "hf_stand_in"
-MOVED = "moved"
-"""The folder to which a redirect leads."""
 
 
-class Hub(ThreadingHTTPServer):
-    """The server; use it as a context manager. `requests` lists what was asked, `gated` what needs TOKEN."""
+class Hub(Server):
+    """The server; use it as a context manager. `requests` lists what was asked, `gated` what needs TOKEN.
 
-    daemon_threads = True
+    `clock` gives seconds since the epoch: addresses of the CDN expire by it.
+    """
 
-    def __init__(self, root: Path) -> None:
+    cdn: Cdn | None = None
+
+    def __init__(self, root: Path, network: Network = LOOPBACK, clock: Callable[[], float] = time.time) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.root = root
+        self.root, self.network, self.clock = root, network, clock
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.gated: set[str] = set()
         self.faults: list[Fault] = []
@@ -40,9 +47,18 @@ class Hub(ThreadingHTTPServer):
         self._shas: dict[str, tuple[list[str], str]] = {}
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        if network.lfs:
+            self.cdn = Cdn(self)
+
+    @cached_property
+    def digests(self) -> Digests:
+        """What the served files are called by their content."""
+        return Digests()
 
     def __enter__(self) -> Hub:
         self._thread.start()
+        if self.cdn:
+            self.cdn.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -50,9 +66,8 @@ class Hub(ThreadingHTTPServer):
         self.shutdown()
         self._thread.join()
         self.server_close()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        if self.cdn:
+            self.cdn.stop()
 
     def files(self, repo: str) -> list[Path]:
         """All files of a repository."""
@@ -66,7 +81,8 @@ class Hub(ThreadingHTTPServer):
         if known is None or known[0] != marks:
             digest = hashlib.sha1()
             for path in files:
-                digest.update(path.relative_to(self.root).as_posix().encode() + path.read_bytes())
+                digest.update(path.relative_to(self.root).as_posix().encode())
+                update(digest, path)
             known = self._shas[repo] = (marks, digest.hexdigest())
         return known[1]
 
@@ -76,39 +92,13 @@ class Hub(ThreadingHTTPServer):
             self.requests.append(request)
             return next((fault for fault in self.faults if fault.strikes(request)), None)
 
-
-def mark(path: Path) -> str:
-    """What changes when a file does, without reading it: its ETag, its id in a listing."""
-    status = path.stat()
-    return hashlib.sha1(f"{path}\0{status.st_size}\0{status.st_mtime_ns}".encode()).hexdigest()
+    def is_large(self, path: Path) -> bool:
+        """Whether a file is kept on the CDN."""
+        return self.network.lfs and path.stat().st_size >= self.network.large
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Answering):
     server: Hub
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
-
-    def _answer(self) -> None:
-        self.posted = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
-        self.fault = self.server.fault(f"{self.command} {path}")
-        match self.fault.kind if self.fault else "":
-            case "reset":
-                self._reset()
-            case "stall":
-                self._fall_silent()
-            case "status" if self.fault:
-                self._send(self.fault.code, json.dumps({"error": "injected"}).encode(), self.fault.headers)
-            case "page":
-                self._send(200, b"<!doctype html><title>Log in</title>", {"Content-Type": "text/html"})
-            case "moved":
-                self._send(302, b"", {"Location": f"{self.server.url}/{MOVED}{self.path}"})
-            case _:
-                self._route(path.removeprefix(f"/{MOVED}").strip("/").split("/"))
-
-    do_HEAD = do_GET = do_POST = _answer
 
     def _route(self, parts: list[str]) -> None:
         match parts:
@@ -166,27 +156,36 @@ class _Handler(BaseHTTPRequestHandler):
         return self._file(repo, path)
 
     def _file(self, repo: str, path: Path) -> None:
-        headers = {"ETag": f'"{mark(path)}"', "X-Repo-Commit": self.server.sha(repo)}
-        data = path.read_bytes()
+        headers = {"X-Repo-Commit": self.server.sha(repo)}
+        if self.server.cdn and self.server.is_large(path):
+            return self._redirect(self.server.cdn, path, headers)
+        tag = self.server.digests.blob_id(path) if self.server.network.lfs else mark(path)
+        return self._give(path, {**headers, "ETag": f'"{tag}"'})
+
+    def _redirect(self, cdn: Cdn, path: Path, headers: dict[str, str]) -> None:
+        """To the CDN; the ETag of what git has in the file's place is not that of the file."""
+        size, sha256 = path.stat().st_size, self.server.digests.sha256(path)
         if self._is("other"):
-            headers, data = {**headers, "ETag": '"other"'}, data[: len(data) * 2 // 3]
-        wanted, total = self.headers.get("Range"), len(data)
-        if not wanted:
-            return self._send(200, data, headers)
-        first, _, last = wanted.removeprefix("bytes=").partition("-")
-        start = int(first) if first else max(0, total - int(last))
-        end = min(int(last), total - 1) if first and last else total - 1
-        if self._is("short"):
-            end = start + (end - start) // 2
-        if start >= total:
-            return self._send(416, b"", {"Content-Range": f"bytes */{total}"})
-        return self._send(206, data[start : end + 1], {**headers, "Content-Range": f"bytes {start}-{end}/{total}"})
+            size, sha256 = size * 2 // 3, hashlib.sha256(sha256.encode()).hexdigest()
+        linked = {"X-Linked-Size": str(size), "X-Linked-Etag": f'"{sha256}"'}
+        address = cdn.sign(path)
+        tag = {"ETag": f'"{blob_id(pointer(sha256, size))}"', "Location": address}
+        self._send(302, f"Found. Redirecting to {address}".encode(), {**headers, **linked, **tag})
 
     def _entry(self, repo: str, path: Path) -> dict[str, Any]:
         relative = path.relative_to(self.server.root / repo).as_posix()
         if path.is_dir():
             return {"type": "directory", "oid": "0" * 40, "size": 0, "path": relative}
-        return {"type": "file", "oid": mark(path), "size": path.stat().st_size, "path": relative}
+        entry = {"type": "file", "oid": mark(path), "size": path.stat().st_size, "path": relative}
+        if self.server.is_large(path):
+            return entry | self._large(path)
+        return entry | {"oid": self.server.digests.blob_id(path)} if self.server.network.lfs else entry
+
+    def _large(self, path: Path) -> dict[str, Any]:
+        """What a listing has of a large file instead: what git has in its place, and what that points to."""
+        size, sha256 = path.stat().st_size, self.server.digests.sha256(path)
+        stub = pointer(sha256, size)
+        return {"oid": blob_id(stub), "lfs": {"oid": sha256, "size": size, "pointerSize": len(stub)}}
 
     def _known(self, repo: str, revision: str) -> bool:
         return revision in ("main", self.server.sha(repo))
@@ -205,45 +204,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _json(self, value: Any) -> None:
         self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
-
-    def _send(self, code: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(code)
-        told = len(body) + 100 if self._is("lie") else len(body)
-        for key, value in {**headers, "Content-Length": str(told)}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        if self.fault and self.fault.kind == "slow":
-            self._drip(body, self.fault.rate)
-            return
-        self.wfile.write(body[: len(body) // 2] if self._is("cut", "silent") else body)
-        if self._is("cut"):
-            self._reset()
-        elif self._is("silent"):
-            self._fall_silent()
-        elif self._is("lie"):
-            self.close_connection = True
-
-    def _is(self, *kinds: str) -> bool:
-        return self.fault is not None and self.fault.kind in kinds
-
-    def _fall_silent(self) -> None:
-        self.wfile.flush()
-        self.server.closing.wait()
-        self.close_connection = True
-
-    def _drip(self, body: bytes, rate: int) -> None:
-        """The body at so many bytes a second, in ten bites a second where there are as many bytes."""
-        bite = max(1, rate // 10)
-        for at in range(0, len(body), bite):
-            self.wfile.write(body[at : at + bite])
-            if self.server.closing.wait(min(bite, len(body) - at) / rate):
-                self.close_connection = True
-                return
-
-    def _reset(self) -> None:
-        self.wfile.flush()
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close()
