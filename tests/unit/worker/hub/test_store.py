@@ -11,6 +11,7 @@ from huggingface_hub import scan_cache_dir, try_to_load_from_cache
 from coordinator.demo.hub import Hub
 from coordinator.worker.hub.hub_layout import Layout
 from coordinator.worker.hub.remote_file import RemoteFile
+from coordinator.worker.hub.retained import Retained
 from coordinator.worker.hub.store import Store
 from tests.caches import FIRST, REPO, SECOND, bring, cached, download, fill, left, listed, remote
 
@@ -156,6 +157,8 @@ def test_a_nested_revision(store: Store) -> None:
     bring(store, remote(), revision="refs/convert/parquet")
     assert cached(store, remote(), "refs/convert/parquet") is not None
     assert not scan_cache_dir(store.hub).warnings
+    assert len(store.clear()) == 1
+    assert left(store.hub) == []
 
 
 # ---- the limit
@@ -186,6 +189,24 @@ def test_what_never_fits_and_a_limit_of_nothing(store: Store) -> None:
     none.remember("footer", "e" * 40, b"x")
     assert none.recall("footer", "e" * 40) is None
     assert none.find(remote()) is not None, "what is there is used"
+
+
+def test_many_small_files_take_few_looks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def look() -> list[Retained]:
+        looks.append(1)
+        return []
+
+    monkeypatch.setattr(store, "retained", look)
+    assert all(store.make_room(1) for _ in range(1_000))
+    assert 10 <= len(looks) <= 20, "a hundredth of what is free, each time"
+    assert store.make_room(9_950)
+    assert not store.make_room(10_001)
+    monkeypatch.undo()
+    bring(store, remote("big.jsonl", b"b" * 9_950), b"b" * 9_950)
+    assert store.make_room(51)
+    assert store.entries() == [], "after a look that left nothing to give away"
 
 
 def test_parts_and_facts_count(store: Store) -> None:
@@ -274,6 +295,13 @@ def test_two_names_of_one_content_go_together(store: Store) -> None:
     bring(store, remote("a.jsonl"))
     bring(store, remote("b.jsonl", commit=SECOND))
     assert [entry.size for entry in store.entries()] == [4]
+    assert len(store.clear()) == 1
+    assert left(store.hub) == []
+
+
+def test_a_blob_that_has_lost_its_names_goes(store: Store) -> None:
+    path = bring(store, remote())
+    shutil.rmtree(path.parents[2])
     assert len(store.clear()) == 1
     assert left(store.hub) == []
 

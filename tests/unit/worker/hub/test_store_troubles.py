@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from huggingface_hub import constants, scan_cache_dir
 
 from coordinator.demo.hub import Hub
 from coordinator.disk import DiskError
+from coordinator.worker.hub import retained
 from coordinator.worker.hub.remote_file import RemoteFile
 from coordinator.worker.hub.store import Store
 from tests.caches import FIRST, REPO, SECOND, bring, cached, download, left, listed, remote
@@ -248,6 +250,23 @@ def test_an_etag_that_is_no_hex_word_is_hashed(store: Store, etag: str) -> None:
     (blob,) = (store.hub / "datasets--inv--alpha-one" / "blobs").iterdir()
     assert blob.name == sha256(etag.encode()).hexdigest()
     assert len(store.clear()) == 1
+
+
+def test_a_lock_on_a_file_that_another_has_replaced_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    with retained.alone_with(path) as alone, retained.alone_with(path) as also:
+        assert (alone, also) == (True, False)
+    lock = fcntl.flock
+
+    def late(handle: int, how: int) -> None:
+        path.rename(tmp_path / "old")
+        path.touch()
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with retained.alone_with(path) as alone:
+        assert not alone
 
 
 # ---- facts
