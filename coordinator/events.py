@@ -166,6 +166,8 @@ class Heartbeat:
     cached: int = 0
     bound: Bound = ""
     """What it waited for most since the last one."""
+    connects: int = 0
+    """Times that it was told of another number of connections to the Hub, and keeps to the last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from coordinator.events import Counts, Event, LoaderFinished, LoaderOpened, LoaderOpening, WorkerDone, encode
+from coordinator.events import Counts, Event, Heartbeat, LoaderFinished, LoaderOpened, LoaderOpening, WorkerDone, encode
 from coordinator.worker.spec import WorkerSpec
 
 
@@ -33,6 +33,8 @@ class FakeWorker:
     closed: bool = False
     deaf_to_term: bool = False
     calls: list[str] = field(default_factory=list)
+    connections: list[int] = field(default_factory=list)
+    """What it was told of its connections to the Hub, one number after another."""
     said: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -76,6 +78,10 @@ class FakeWorker:
     def die(self, code: int) -> None:
         self.code = code
 
+    def keep(self, loader: str = "") -> None:
+        """Say that it has no more connections open than it was told last."""
+        self.say(Heartbeat(loader, 0, 0, 0, 0.0, connects=len(self.connections)))
+
     # --- what the supervisor calls
 
     def fileno(self) -> int:
@@ -96,6 +102,9 @@ class FakeWorker:
 
     def use(self, cores: int) -> None:
         self.calls.append(f"use {cores}")
+
+    def connect(self, connections: int) -> None:
+        self.connections.append(connections)
 
     def terminate(self) -> None:
         self.calls.append("term")

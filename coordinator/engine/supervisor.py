@@ -31,6 +31,7 @@ from ..events import (
 )
 from ..worker.spec import WorkerSpec
 from . import policy
+from .connecting import Connecting
 from .executors.base import Executor
 from .limited import Limited
 from .policy import RestartPolicy
@@ -75,6 +76,7 @@ class Supervisor:
         self._executor, self._recorder = executor, recorder
         self._restart, self._limits, self._clock = restart, limits, clock
         self._limited = Limited()
+        self._connecting = Connecting(limits.connections, limits.slots)
         self._reached = False
         """Whether anything has come from the Hub in this run."""
         self._soon = False
@@ -118,19 +120,11 @@ class Supervisor:
     # --- starting
 
     def _share_out(self) -> None:
-        """Cores and connections fall to the tracks that have not ended: the last one may use all of them."""
+        """Cores and connections go to the tracks that have not ended: the last one may use all of them."""
         active = [work for work in self.works.values() if not work.ended]
         for work in active:
             work.take_share(max(1, self._limits.slots // len(active)))
-        over_hub = [work for work in active if work.spec.source.over_hub]
-        for number, work in enumerate(over_hub):
-            each, more = divmod(self._limits.connections, len(over_hub))
-            work.take_connections(max(1, each + (number < more)))
-
-    def _may_connect(self, work: Work) -> bool:
-        """Whether a connection to the Hub is left for a worker: each that runs has one at least."""
-        running = sum(one.worker is not None and one.spec.source.over_hub for one in self.works.values())
-        return not work.spec.source.over_hub or running < self._limits.connections
+        self._connecting.share_out(active)
 
     def _start_due(self, now: float) -> bool:
         """Start what is due; returns whether something waits for the executor."""
@@ -138,7 +132,8 @@ class Supervisor:
         free = slots - sum(work.weight for work in self.works.values() if work.busy(now, IDLE))
         for work in sorted(self.works.values(), key=lambda work: not work.asked):  # a person waits for those
             due = work.state == "PENDING" or (work.state == "BACKOFF" and now >= (work.until or 0))
-            if due and work.worker is None and min(work.weight, slots) <= free and self._may_connect(work):
+            fits = due and work.worker is None and min(work.weight, slots) <= free
+            if fits and self._connecting.admit(work, self.works.values()):
                 if not self._executor.ready():
                     return True
                 self._start(work, now)
@@ -181,6 +176,8 @@ class Supervisor:
             return
         if not work.said_done:
             work.hear(event, now)
+        if isinstance(event, Heartbeat):
+            work.keeps(event.connects)
         self._reached |= isinstance(event, Heartbeat | LoaderProgress) and event.wire > 0
         if isinstance(event, LoaderWaiting) and event.shared:
             others = [one.worker for one in self.works.values() if one.worker is not None and one is not work]

@@ -51,6 +51,10 @@ class Work:
     """Cores that fall to it now, if its loaders do not say how many they want."""
     connections: int = 1
     """Connections to the Hub that fall to it now."""
+    held: int = 0
+    """Connections that its worker may still have open: it was told of fewer, and has not said that it keeps to it."""
+    told: int = 0
+    """Times that its worker was told of another number of connections."""
     until: float | None = None
     loader: str = ""
     """`track/loader` at work, or empty."""
@@ -88,6 +92,7 @@ class Work:
         self.worker, self.loader, self.opening, self.said_done = worker, "", False, False
         self.stopping, self.stalled_for, self.ending_since, self.until = False, 0.0, None, None
         self.progress, self.idle = (), Idle(now, now)
+        self.held, self.told = self.connections, 0
         self.retrying.clear()
         self.asked.clear()
 
@@ -161,7 +166,13 @@ class Work:
         """From now on so many connections to the Hub fall to it; its worker is told."""
         if connections != self.connections and self.worker is not None:
             self.worker.connect(connections)
-        self.connections = connections
+            self.told += 1
+        self.connections, self.held = connections, max(self.held, connections)
+
+    def keeps(self, told: int) -> None:
+        """Its worker keeps to the number of connections that it was told the `told`th time."""
+        if told == self.told:
+            self.held = self.connections
 
     @property
     def weight(self) -> int:

@@ -132,7 +132,7 @@ def _work(told: dict[str, Any], talk: int, hear: int) -> None:
     def beat() -> None:
         while True:
             time.sleep(HEARTBEAT_SECONDS)
-            emit(pulse.beat(time.monotonic()))
+            emit(replace(pulse.beat(time.monotonic()), connects=share.connections.kept))
 
     threading.Thread(target=beat, daemon=True).start()
     run(spec, emit, stop.is_set, pulse=pulse, gate=gate, share=share, scout=scout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -57,3 +57,11 @@ def test_every_failure_says_what_happened_what_to_do_and_how_to_see_it_again() -
     assert "exit code 1" in failures[1].sentence
     assert failures[2].failure_class == "out_of_memory"
     assert "121 s while opening" in failures[3].sentence
+
+
+@pytest.mark.parametrize("policy", ["on-failure", "always"])
+def test_without_a_network_nothing_is_tried_again_unless_the_hub_has_been_reached(policy: Any) -> None:
+    failure = Failure("network", "there is no network", "mend it", offline=True)
+    assert not RestartPolicy(policy).again(failure, 1, reached=False)
+    assert RestartPolicy(policy).again(failure, 1, reached=True)
+    assert RestartPolicy(policy).again(Failure("network", "it broke", "wait"), 1, reached=False)

@@ -598,6 +598,8 @@ def test_the_cores_of_tracks_that_have_ended_fall_to_the_others(play: Play) -> N
     stage.supervisor.restart(["ruby/b"])
     stage.step()
     assert stage.alive("opal").calls == ["use 5", "use 2"]
+    stage.alive("opal").keep()
+    stage.step()
     assert stage.alive("ruby").spec.share == 2
     stage.work_through()
 
@@ -605,10 +607,15 @@ def test_the_cores_of_tracks_that_have_ended_fall_to_the_others(play: Play) -> N
 def test_an_idle_worker_does_not_keep_the_next_track_waiting(play: Play) -> None:
     stage = play("a", slots=1, ruby="b")
     stage.alive().open("opal/a")
+    stage.alive().keep("opal/a")
     stage.step()
     stage.step(2.9)
+    stage.alive().keep("opal/a")
+    stage.step()
     assert len(stage.executor.workers) == 1
     stage.step(0.2)
+    stage.alive().keep("opal/a")
+    stage.step()
     assert [worker.track for worker in stage.executor.workers] == ["opal", "ruby"]
     stage.work_through()
 
@@ -706,6 +713,8 @@ def test_restart_of_a_track_that_has_ended(play: Play) -> None:
     stage.step()
     assert stage.track() == "FINISHED"
     assert stage.supervisor.restart(["opal/a", "opal/b"]) == ["opal/a", "opal/b"]
+    stage.step()
+    stage.alive("ruby").keep()
     stage.step()
     assert stage.alive().loaders == ["opal/a", "opal/b"]
     stage.work_through()
@@ -1119,6 +1128,9 @@ def test_one_worker_is_told_and_all_others_keep_to_it_also_one_that_starts_later
     opal.say(limited("opal/a"))
     stage.step()
     assert (opal.calls, ruby.calls) == ([], ["hold 31 429 from the Hub"])
+    opal.keep("opal/a")
+    ruby.keep()
+    stage.step()
     topaz = stage.alive("topaz")  # a worker that waits keeps no other from its core
     assert topaz.calls == ["hold 31 429 from the Hub"]
     ruby.say(LoaderWaiting("ruby/c", 20.0, "429 from the Hub"))
@@ -1128,6 +1140,9 @@ def test_one_worker_is_told_and_all_others_keep_to_it_also_one_that_starts_later
     ruby.die(-9)
     stage.step(4.0)
     stage.step(1.5)
+    opal.keep("opal/a")
+    topaz.keep()
+    stage.step()
     assert stage.alive("ruby").calls == ["hold 20.5 429 from the Hub"]
     opal.say(limited("opal/a", 5.0))
     stage.step()
