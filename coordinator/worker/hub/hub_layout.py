@@ -184,7 +184,7 @@ class Layout:
             if not snapshot.exists():
                 self._drop_refs(snapshot.name)
         _remove_empty([self.base / "blobs", *_folders(self.base / "refs")])
-        if _names(self.base) == ["snapshots"]:  # where anything else is left, huggingface_hub looks for this folder
+        if {*_names(self.base)} <= {"snapshots"}:  # where anything else is left, huggingface_hub looks for this folder
             _remove_empty([snapshots, self.base])
 
     def _drop_refs(self, commit: str) -> None:
