@@ -1,59 +1,42 @@
 """A file of the Hub on its way into the cache: fetched in blocks, read while it fills, whole and checked at the end.
 
-Its blocks lie in one file, beside a table with the XXH3 of each block that is there, so that what an earlier process
-left, or a power cut, is known for what it is. One process at a time fills a file, the one that holds its lock; others
-read what it brings, and take over where it ends too early.
+One process at a time fills a file, the one that holds its lock; others read what it brings, and take over where it
+ends too early.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from xxhash import xxh3_128
-
-from ...disk import DiskError, naming, reserve
+from ...disk import DiskError, naming
 from ..failures import AlteredFile
+from .blocks import Blocks, stands
 from .meter import METER
 from .ranges import Sink
 from .remote_file import RemoteFile
 from .store import Store
 
-BLOCK = 4 * 2**20
-"""Bytes that are asked for at once: at 40 MB/s a connection and 60 ms an answer, two thirds of its time bring bytes."""
-TAIL = 2**18
-"""Bytes of the last block: the footer of a parquet file is read before all else."""
-MARK = 16
-"""Bytes of a block's entry in the table; zero where the block is absent."""
-PIECE = 2**20
 Fetch = Callable[[RemoteFile, int, int, Sink], None]
-
-
-def blocks_of(size: int) -> list[tuple[int, int]]:
-    """Start and end of each block of a file of `size` bytes; the last one is small."""
-    if size <= BLOCK + TAIL:
-        return [(0, size)] if size else []
-    body = size - TAIL
-    return [*((start, min(start + BLOCK, body)) for start in range(0, body, BLOCK)), (body, size)]
 
 
 class Filling:
     """One file that is being filled. `change` is notified when blocks have come.
 
-    Raises `OSError` where the disk does not let it begin.
+    Raises `OSError` where the disk does not let it begin. `read` and `settled` do, too, where the disk takes no more,
+    or what there was of the file has been removed before it was whole.
     """
 
     def __init__(
         self, file: RemoteFile, store: Store, fetch: Fetch, change: threading.Condition, revision: str
     ) -> None:
         self.file, self._store, self._fetch, self._change, self._revision = file, store, fetch, change, revision
-        self.blocks = blocks_of(file.size)
         self.error: BaseException | None = None
         self.whole: Path | None = None
         """Where the file stands once it is whole and checked."""
@@ -61,17 +44,18 @@ class Filling:
         self._wanted: int | None = None
         """The block that a read waits for."""
         self._under_way: set[int] = set()
-        self._present: set[int] = set()
+        self._finishing = threading.Lock()
+        self._closing = self._closed = self.ours = False
+        self._sole = False
+        """Whether what stands on the disk is this one's to remove."""
+        stem = store.parts_of(file)
+        self._lock_path = stem.with_name(f"{stem.name}.lock")
+        self._blocks = Blocks(stem, file.size)
         self.before: frozenset[int] = frozenset()
         """Blocks that an earlier process had brought."""
-        stem = store.parts_of(file)
-        self._paths = [stem.with_name(stem.name + suffix) for suffix in (".data", ".have", ".lock")]
-        self._handles: list[int] = []
-        self._closed = self.ours = False
+        self._lock = -1
         try:
-            for path in self._paths:
-                self._handles.append(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
-            self._data, self._have, self._lock = self._handles
+            self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o644)
             self.take_over()
         except OSError:
             self.close()
@@ -85,67 +69,56 @@ class Filling:
             return self.ours
         with suppress(BlockingIOError):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self._moved():
-                return False
-            self.ours = True
-            self._take_stock()
+            self._sole = self._blocks.stand() and stands(self._lock, self._lock_path)
+            if (whole := self._store.find(self.file)) is not None:
+                self._adopt(whole)
+            elif not self._sole:
+                self._left_alone()
+            else:
+                self._blocks.take_stock()
+                self.before, self.ours = frozenset(self._blocks.present), True
         return self.ours
 
-    def _moved(self) -> bool:
-        """Whether whoever filled it has finished: then it stands in the Hub's layout, or nowhere."""
-        try:
-            same = os.path.samestat(os.stat(self._paths[0]), os.fstat(self._data))
-        except FileNotFoundError:
-            same = False
-        if not same:
-            self.whole = self._store.find(self.file)
-            if self.whole is None:
-                self.error = AlteredFile(self.file.place)
-        return not same
+    def _adopt(self, whole: Path) -> None:
+        """Another process has finished it."""
+        self._blocks.adopt(whole)
+        self.whole = whole
+        if self._sole:
+            self._blocks.remove()
 
-    def _take_stock(self) -> None:
-        """Keep the blocks that are what the table says."""
-        reserve(self._data, self.file.size)
-        with naming(self._paths[0], self.file.size):
-            os.truncate(self._data, self.file.size)
-            os.truncate(self._have, MARK * len(self.blocks))
-        for number, told in self._table():
-            if _digest(self._data, *self.blocks[number]) == told:
-                self._present.add(number)
-            else:
-                os.pwrite(self._have, bytes(MARK), number * MARK)
-        self.before = frozenset(self._present)
+    def _left_alone(self) -> None:
+        """Whoever filled it has removed what there was: as its bytes were others, for want of room, or by hand."""
+        if not self.missing and self._is_altered():
+            raise AlteredFile(self.file.place)
+        raise OSError(f"{self._blocks.path} was removed while it was filled")
 
-    def _table(self) -> list[tuple[int, bytes]]:
-        """The entries of blocks that are not known to be here."""
-        table = os.pread(self._have, MARK * len(self.blocks), 0)
-        entries = ((number, table[number * MARK : number * MARK + MARK]) for number in range(len(self.blocks)))
-        return [(number, told) for number, told in entries if any(told) and number not in self._present]
+    def _is_altered(self) -> bool:
+        return bool(self.file.sha256) and self._blocks.sha256() != self.file.sha256
 
     # --- filling
 
     @property
     def missing(self) -> int:
         """Bytes that are not here yet."""
-        return sum(end - start for number, (start, end) in enumerate(self.blocks) if number not in self._present)
+        return self._blocks.missing
 
     def take(self, end_only: bool = False) -> Callable[[], None] | None:
         """See `Feed.take`: what is waited for, then what comes behind what was read last, then the rest. `end_only`:
         what is waited for, or its end."""
         with self._change:
-            if self._closed or not self.ours or self.error is not None or self.whole is not None:
+            if self._closing or not self.ours or self.error is not None or self.whole is not None:
                 return None
             number = self._next(end_only)
             if number is None:
                 return None
             self._under_way.add(number)
-        return lambda: self._bring(number)
+        return partial(self._bring, number)
 
     def _next(self, end_only: bool) -> int | None:
         def free(number: int) -> bool:
-            return number not in self._present and number not in self._under_way
+            return number not in self._blocks.present and number not in self._under_way
 
-        last, wanted = len(self.blocks) - 1, self._wanted
+        last, wanted = len(self._blocks.ends) - 1, self._wanted
         if wanted is not None and free(wanted):
             return wanted
         if end_only:
@@ -155,8 +128,10 @@ class Filling:
 
     def _bring(self, number: int) -> None:
         try:
-            self._bring_block(number)
-            if len(self._present) == len(self.blocks):
+            with self._blocks.writing(number) as write:
+                self._fetch(self.file, *self._blocks.ends[number], write)
+            self._has_come(number)
+            if not self.missing:
                 self.finish()
         except BaseException as error:  # noqa: BLE001  for the reader to raise
             self._fail(error)
@@ -166,116 +141,92 @@ class Filling:
                 self._close_if_idle()
                 self._change.notify_all()
 
-    def _bring_block(self, number: int) -> None:
-        start, end = self.blocks[number]
-        place, digest = start, xxh3_128()
-
-        def write(chunk: bytes) -> None:
-            nonlocal place
-            with naming(self._paths[0], self.file.size):
-                os.pwrite(self._data, chunk, place)
-            place += len(chunk)
-            digest.update(chunk)
-
-        self._fetch(self.file, start, end, write)
-        with naming(self._paths[1]):
-            os.pwrite(self._have, digest.digest(), number * MARK)
+    def _has_come(self, number: int) -> None:
         with self._change:
-            self._present.add(number)
+            self._blocks.present.add(number)
             self._change.notify_all()
 
     def _fail(self, error: BaseException) -> None:
         with self._change:
             self.error = self.error or error
-            self._change.notify_all()
         if isinstance(error, DiskError):
-            self.discard()
+            self._blocks.remove()
 
     def finish(self) -> None:
         """Check the file and give it its place in the Hub's layout. Raises what keeps it from that."""
-        if self.file.sha256 and self._sha256() != self.file.sha256:
-            self.discard()
-            raise AlteredFile(self.file.place)
-        with naming(self._paths[0], self.file.size):
-            os.fsync(self._data)
-            self.whole = self._store.take_in(self.file, self._paths[0], self._revision)
-        self.discard()
+        with self._finishing:
+            if self.whole is not None or self.error is not None:
+                return
+            try:
+                self.whole = self._finished()
+            except BaseException as error:
+                self.error = error
+                raise
+            finally:
+                self._blocks.remove()
 
-    def _sha256(self) -> str:
-        digest = hashlib.sha256()
-        for start in range(0, self.file.size, PIECE):
-            digest.update(os.pread(self._data, PIECE, start))
-        return digest.hexdigest()
+    def _finished(self) -> Path:
+        if self._is_altered():
+            raise AlteredFile(self.file.place)
+        with naming(self._blocks.path, self.file.size):
+            self._blocks.sync()
+            return self._store.take_in(self.file, self._blocks.path, self._revision)
 
     # --- reading
 
     def was_here(self, start: int) -> bool:
         """Whether the byte had been brought before this process began."""
-        return any(self.blocks[number][0] <= start < self.blocks[number][1] for number in self.before)
+        return not self.before.isdisjoint(self._blocks.within(start, start + 1))
 
     def read(self, start: int, end: int, wait: Callable[[], None]) -> bytes:
         """The bytes; `wait` waits for a change of `change`, which is held. Raises what keeps them from coming."""
         with self._change:
-            needed = [number for number, block in enumerate(self.blocks) if block[0] < end and block[1] > start]
+            needed = self._blocks.within(start, end)
             try:
                 while not self._here(needed):
                     if self.error is not None:
                         raise self.error
-                    self._due = self._wanted = next(number for number in needed if number not in self._present)
+                    self._due = self._wanted = next(number for number in needed if number not in self._blocks.present)
                     wait()
             finally:
                 self._wanted = None
-        return os.pread(self._data, end - start, start)
+        return self._blocks.read(start, end)
 
     def _here(self, needed: list[int]) -> bool:
-        if not self._present.issuperset(needed) and not self.ours:
+        if not self._blocks.present.issuperset(needed) and not self.ours:
             self._look()
-        return self._present.issuperset(needed)
+        return self._blocks.present.issuperset(needed)
 
     def _look(self) -> None:
         """What another process has brought; if it is gone, its work is ours."""
-        for number, told in self._table():
-            start, end = self.blocks[number]
-            if _digest(self._data, start, end) == told:
-                self._present.add(number)
-                METER.add(end - start)
-        if self.missing:
-            self.take_over()
+        METER.add(self._blocks.look())
+        self.take_over()
 
     def settled(self) -> bool:
         """Whether it is whole and checked, by whomever. Raises what kept it from that."""
-        if self.whole is None and self.error is None and self.take_over() and not self.missing:
-            self.finish()
+        if self.whole is None and self.error is None:
+            if not self.ours:
+                self._look()
+            if self.ours and not self.missing:
+                self.finish()
         if self.error is not None:
             raise self.error
         return self.whole is not None
 
-    def discard(self) -> None:
-        """Nobody needs the parts any more. What is open goes on being read."""
-        for path in self._paths[:2]:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-
     def close(self) -> None:
         """Let another process go on, once the blocks that are on their way are here; they stay."""
         with self._change:
-            self._closed = True
+            self._closing = True
             self._close_if_idle()
 
     def _close_if_idle(self) -> None:
         """A descriptor that is closed too early may be another file's when a block arrives."""
-        if not self._closed or self._under_way or not self._handles:
+        if not self._closing or self._under_way or self._closed:
             return
-        if self.whole is not None:
+        self._closed = True
+        if self.whole is not None and self._sole:
             with suppress(OSError):
-                self._paths[2].unlink(missing_ok=True)
-        for handle in self._handles:
-            os.close(handle)
-        self._handles = []
-
-
-def _digest(handle: int, start: int, end: int) -> bytes:
-    digest = xxh3_128()
-    for place in range(start, end, PIECE):
-        digest.update(os.pread(handle, min(PIECE, end - place), place))
-    return digest.digest()
+                self._lock_path.unlink(missing_ok=True)
+        self._blocks.close()
+        if self._lock >= 0:
+            os.close(self._lock)

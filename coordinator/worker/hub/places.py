@@ -8,13 +8,17 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ...disk import DiskError
+from ..failures import SourceError
+from ..gate import Interrupted
 from ..streams.telling import telling
 from .filling import Fetch, Filling
 from .remote_file import RemoteFile
-from .store import Store
+
+if TYPE_CHECKING:
+    from .access import Hub
 
 MOST_OPEN = 64
 """Whole files that are open at once."""
@@ -25,14 +29,17 @@ class WholeFile:
     """A file of the cache, open, which no process removes meanwhile. Raises `OSError`."""
 
     def __init__(self, path: Path, in_use: AbstractContextManager[None]) -> None:
-        self._handle = os.open(path, os.O_RDONLY)
+        self._path, self._handle = path, os.open(path, os.O_RDONLY)
         self._held = ExitStack()
         self._held.callback(os.close, self._handle)
         self._held.enter_context(in_use)
 
     def read(self, start: int, end: int) -> bytes:
-        """The bytes from `start` to before `end`."""
-        return os.pread(self._handle, end - start, start)
+        """The bytes from `start` to before `end`. Raises `OSError`."""
+        data = os.pread(self._handle, end - start, start)
+        if len(data) < end - start:
+            raise OSError(f"{self._path} was cut short while it was read")
+        return data
 
     def close(self) -> None:
         """Whoever needs room may remove it now."""
@@ -44,22 +51,21 @@ class Places:
     more than `ahead` bytes before the one that is read; others are streamed.
 
     One thread reads; `take` and what it gives are for any number. `change` is notified when bytes have come.
-    `otherwise` brings a whole file into the cache in another way than by its blocks.
     """
 
     def __init__(
         self,
+        hub: Hub,
         files: Sequence[RemoteFile],
         revision: str,
         keep: Collection[RemoteFile],
         ahead: int,
-        store: Store,
         fetch: Fetch,
         change: threading.Condition,
-        otherwise: Callable[[RemoteFile], object] | None = None,
     ) -> None:
         self.files, self._revision, self._keep, self._ahead = list(files), revision, frozenset(keep), ahead
-        self._store, self._fetch, self._change, self._otherwise = store, fetch, change, otherwise
+        self._hub, self._store, self._fetch, self._change = hub, hub.store, fetch, change
+        self._numbers = {file: number for number, file in enumerate(self.files)}
         self.warn: Callable[[str], None] = lambda sentence: None
         """Takes a sentence for the user."""
         self.ends_first = False
@@ -67,6 +73,8 @@ class Places:
         self._at = 0
         self._closed = False
         self._opening = threading.RLock()
+        self._looking = False
+        """Whether a thread looks ahead: one at a time does, as it may check what an earlier process left."""
         self._places: dict[RemoteFile, WholeFile | Filling | Streamed] = {}
         self._there = set[RemoteFile]()
         """Files that are known to be whole, in the cache, and are not open."""
@@ -75,17 +83,17 @@ class Places:
 
     def take(self) -> Callable[[], None] | None:
         """See `Feed.take`."""
-        return None if self._closed or not self._keep else self._fill()
+        return None if self._closed else self._fill() or self._complete()
 
     def _fill(self) -> Callable[[], None] | None:
         """The next block of a file that goes into the cache, in the order in which they are read."""
         ahead = 0
         for file in self.files[self._at :]:
-            if file not in self._keep or file in self._there:
-                continue
             place = self._places.get(file)
+            if file in self._there or (place is None and file not in self._keep):
+                continue
             if place is None or (isinstance(place, Filling) and place.whole is not None):
-                return partial(self._look_ahead, file)
+                return self._look(file)
             if isinstance(place, Filling) and (work := place.take(self.ends_first)) is not None:
                 return work
             ahead += file.size
@@ -93,23 +101,37 @@ class Places:
                 return None
         return None
 
+    def _complete(self) -> Callable[[], None] | None:
+        """The next block of a file that the reader is through with, having left out some of its bytes."""
+        filling = (place for place in list(self._places.values()) if isinstance(place, Filling))
+        return None if self.ends_first else next(filter(None, (place.take() for place in filling)), None)
+
+    def _look(self, file: RemoteFile) -> Callable[[], None] | None:
+        with self._change:
+            if self._looking:
+                return None
+            self._looking = True
+        return partial(self._look_ahead, file)
+
     def _look_ahead(self, file: RemoteFile) -> None:
         """Begin to fill the cache with a file, or know that it is there; nothing stays open that is not read yet."""
-        if not self._opening.acquire(blocking=False):
-            return  # somebody is at it
         try:
-            place = self._places.get(file)
-            if isinstance(place, Filling) and place.whole is not None:
-                self._there.add(file)
-                if not self._is_read(file):
-                    place.close()
-                    del self._places[file]
-            elif place is None and self._store.find(file) is not None:
-                self._there.add(file)
-            else:
-                self._place(file)
+            with self._opening:
+                place = self._places.get(file)
+                if isinstance(place, Filling) and place.whole is not None:
+                    self._there.add(file)
+                    if not self._is_read(file):
+                        place.close()
+                        del self._places[file]
+                elif place is None and self._store.find(file) is not None:
+                    self._there.add(file)
+                else:
+                    self._place(file)
+        except (SourceError, Interrupted):  # `hf_xet` alone raises it
+            self._places[file] = "streamed"
         finally:
-            self._opening.release()
+            self._looking = False
+            self._hub.wake()
 
     def _is_read(self, file: RemoteFile) -> bool:
         """Whether the reader may be at the file now: each may be while ends are read."""
@@ -117,20 +139,20 @@ class Places:
 
     def read_at(self, file: RemoteFile) -> WholeFile | Filling | Streamed:
         """Where a file is that is read now: the whole of it, what fills it, or that it is streamed."""
-        if not self.ends_first and file in self.files:
-            self._at = self.files.index(file)
+        if not self.ends_first:
+            self._at = self._numbers.get(file, self._at)
         return self._place(file)
 
     def was_here(self, file: RemoteFile) -> bool:
         """Whether the cache had the file before."""
         return file not in self._came
 
-    def fall_back(self, file: RemoteFile, error: DiskError) -> None:
-        """The disk takes no more of a file: what is left of it, and of the others, is streamed."""
+    def fall_back(self, file: RemoteFile, error: OSError) -> None:
+        """The disk does not serve a file: what is left of it, and of those that are not begun, is streamed."""
         self._give_up(error)
         place = self._places[file]
         self._places[file] = "streamed"
-        if isinstance(place, Filling):
+        if not isinstance(place, str):
             place.close()
 
     def _place(self, file: RemoteFile) -> WholeFile | Filling | Streamed:
@@ -147,14 +169,17 @@ class Places:
         whole = self._whole(file)
         if whole is not None:
             return whole
-        if file not in self._keep or not self._store.make_room(file.size):
+        if file not in self._keep:
             return "streamed"
-        self._came.add(file)
-        if self._otherwise is not None:
-            with telling(file.place):
-                self._otherwise(file)
-            return self._whole(file) or "streamed"
+        self._there.discard(file)
         try:
+            if not self._store.make_room(file.size, file):
+                return "streamed"
+            self._came.add(file)
+            if self._hub.otherwise is not None:
+                with telling(file.place):
+                    self._hub.otherwise(file)
+                return self._whole(file) or "streamed"
             return Filling(file, self._store, self._fetch, self._change, self._revision)
         except OSError as error:
             self._give_up(error)
@@ -168,7 +193,7 @@ class Places:
             return None  # it has just gone
         opened = [one for one, place in self._places.items() if isinstance(place, WholeFile)]
         if whole is not None and len(opened) >= MOST_OPEN:
-            place = self._places.pop(opened[0])
+            place = self._places.pop(next(one for one in opened if one != self.files[self._at]))
             assert isinstance(place, WholeFile)
             place.close()
         return whole
@@ -190,14 +215,12 @@ class Places:
 
     @property
     def missing(self) -> int:
-        """Bytes of the files that go through the cache that are not there, from the one that is read on."""
-        return sum(self._missing(file) for file in self.files[self._at :] if file in self._keep)
+        """Bytes that are not there of the files that go through the cache: of those begun, and of those to come."""
+        begun = sum(place.missing for place in list(self._places.values()) if isinstance(place, Filling))
+        return begun + sum(file.size for file in self.files[self._at :] if self._is_absent(file))
 
-    def _missing(self, file: RemoteFile) -> int:
-        place = self._places.get(file)
-        if place is None:
-            return 0 if self._store.find(file) else file.size
-        return place.missing if isinstance(place, Filling) else 0
+    def _is_absent(self, file: RemoteFile) -> bool:
+        return file in self._keep and file not in self._places and self._store.find(file) is None
 
     def settle(self, wait: Callable[[], None]) -> None:
         """Return once every file that was read through the cache is whole and checked. Raises `SourceError`, and what

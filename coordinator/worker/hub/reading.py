@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...disk import DiskError
 from ..gate import Interrupted
-from .filling import TAIL, Filling
+from .blocks import TAIL
+from .filling import Filling
 from .meter import METER, Answer
 from .places import Places, WholeFile
 from .ranges import Sink
@@ -39,7 +39,7 @@ class Reading:
         """Seconds that the reader has waited for bytes."""
         self._hub = hub
         self._change = threading.Condition()
-        self.places = Places(files, revision, keep, ahead, hub.store, self._fetch, self._change, hub.otherwise)
+        self.places = Places(hub, files, revision, keep, ahead, self._fetch, self._change)
         self._window: Window | None = None
         self._ranges: Iterator[Range] = iter(())
         self._step, self._expected = -1, 0
@@ -111,24 +111,24 @@ class Reading:
         if start >= end:
             return b""
         place = self.places.read_at(file)
-        if isinstance(place, WholeFile):
-            self.cached += end - start if self._was_here(file) else 0
-            return place.read(start, end)
-        if isinstance(place, Filling):
-            self._hub.wake()
+        if not isinstance(place, str):
             try:
-                data = place.read(start, end, self._wait)
-                self.cached += len(data) if place.was_here(start) and file not in self._fetched_ahead else 0
-                return data
-            except DiskError as error:
+                return self._kept(place, file, start, end)
+            except OSError as error:
                 self.places.fall_back(file, error)
         if self._window is None:
             self._plan(lambda one: one.file != file or one.end > start)
         assert self._window is not None
         return self._window.read(file, start, end, self._wait)
 
-    def _was_here(self, file: RemoteFile) -> bool:
-        return self.places.was_here(file) and file not in self._fetched_ahead
+    def _kept(self, place: WholeFile | Filling, file: RemoteFile, start: int, end: int) -> bytes:
+        """Bytes from the cache, or by way of it. Raises `OSError`, too."""
+        if isinstance(place, Filling):
+            data, was_here = place.read(start, end, self._wait_for_block), place.was_here(start)
+        else:
+            data, was_here = place.read(start, end), self.places.was_here(file)
+        self.cached += len(data) if was_here and file not in self._fetched_ahead else 0
+        return data
 
     def _wait(self) -> None:
         """Wait a little for bytes; `_change` is held. Raises `Interrupted` where it is time to stop."""
@@ -140,6 +140,11 @@ class Reading:
             self.waited += time.monotonic() - began
         if self._hub.gate.stopping():
             raise Interrupted
+
+    def _wait_for_block(self) -> None:
+        """See `_wait`. What is fetched next may be another block than before, or the work of a process that is gone."""
+        self._hub.wake()
+        self._wait()
 
     @property
     def to_fetch(self) -> int:
@@ -162,18 +167,16 @@ class Reading:
             told()
             if not isinstance(place, Filling):
                 return isinstance(place, WholeFile)
-            self._hub.wake()
             if not place.settled():
                 self._wait_outside()
 
     def settle(self) -> None:
         """Return once every file that was read through the cache is whole and checked. Raises `SourceError`."""
-        self._hub.wake()
         self.places.settle(self._wait_outside)
 
     def _wait_outside(self) -> None:
         with self._change:
-            self._wait()
+            self._wait_for_block()
 
     def close(self) -> None:
         """Nothing more is fetched for it."""
