@@ -73,13 +73,7 @@ class Connections:
         with self._change:
             self._waiting += 1
         self.nudge()
-        try:
-            taken = self._take(stopping)
-        finally:
-            with self._change:
-                self._waiting -= 1
-                self._change.notify_all()
-        self._own.held = taken
+        taken = self._own.held = self._take(stopping)
         try:
             yield taken
         finally:
@@ -89,12 +83,16 @@ class Connections:
 
     def _take(self, stopping: Callable[[], bool]) -> bool:
         with self._change:
-            while self._open >= self._most:
-                if stopping():
-                    return False
-                self._change.wait(LOOK)
-            self._open += 1
-            return True
+            try:
+                while self._open >= self._most:
+                    if stopping():
+                        return False
+                    self._change.wait(LOOK)
+                self._open += 1
+                return True
+            finally:
+                self._waiting -= 1
+                self._change.notify_all()
 
     @contextmanager
     def spare(self) -> Iterator[Callable[[], bool]]:
@@ -171,7 +169,7 @@ class Lanes:
     def _wanted(self, seen: int) -> bool:
         """Wait for news; False where there are more threads than connections."""
         with self._change:
-            self._change.wait_for(lambda: self._news != seen)
+            self._change.wait_for(lambda: self._news != seen or self._threads > self._connections.most)
             if self._threads <= self._connections.most:
                 return True
             self._threads -= 1

@@ -54,7 +54,7 @@ def gap_of(latency: float) -> int:
 def spans_of(ranges: Iterable[Range], gap: int) -> Iterator[Span]:
     """The requests for ranges that are read in this order."""
     joined: list[Range] = []
-    for one in ranges:
+    for one in (one for one in ranges if one.start < one.end):
         if joined and not _together(joined, one, gap):
             yield from _cut(joined)
             joined = []

@@ -6,7 +6,6 @@ import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import chain
 
 from .ranges import Sink
 from .remote_file import RemoteFile
@@ -44,14 +43,14 @@ class Window:
         self._fetch, self._plan, self._change, self._wake = fetch, spans, change, wake
         self._pieces: dict[RemoteFile, list[_Piece]] = {}  # by their start
         self._due: deque[_Piece] = deque()  # not yet asked for, the most urgent first
-        self._next: Span | None = None
+        self._later: deque[Span] = deque()  # of the plan, looked at and not yet taken up
         self._held = self._read = 0
         self._step = -1
 
     @property
     def coming(self) -> bool:
         """Whether something is on its way or planned."""
-        return self._next is not None or any(not piece.ready for pieces in self._pieces.values() for piece in pieces)
+        return bool(self._later) or any(not piece.ready for pieces in self._pieces.values() for piece in pieces)
 
     def take(self) -> Callable[[], None] | None:
         """See `Feed.take`."""
@@ -64,14 +63,15 @@ class Window:
 
     def _planned(self) -> _Piece | None:
         """The next piece of the plan, if there is room for it."""
-        span = self._next = self._next or self._following()
-        if span is None:
+        if not self._later and (following := self._following()):
+            self._later.append(following)
+        if not self._later:
             return None
+        span = self._later[0]
         limit = HELD if span.sure else min(HELD, max(LEAST_AHEAD, self._read // AHEAD_SHARE))
         if self._held and self._held + span.end - span.start > limit:
             return None
-        self._next = None
-        return self._enter(span)
+        return self._enter(self._later.popleft())
 
     def _following(self) -> Span | None:
         """The next span of the plan that is not passed already."""
@@ -127,18 +127,14 @@ class Window:
         return pieces[index] if index >= 0 and pieces[index].span.end > start else None
 
     def _pull_forward(self, file: RemoteFile, start: int) -> bool:
-        """Take up what the plan has before the span that holds the byte, if it is near."""
-        passed: list[Span] = []
-        for _ in range(LOOKED_THROUGH):
-            span, self._next = self._next or self._following(), None
-            if span is None:
-                break
-            passed.append(span)
-            if span.file == file and span.start <= start < span.end:
-                self._due.extend(self._enter(one) for one in passed)
-                return True
-        self._plan = chain(passed, self._plan)
-        return False
+        """Take up the span of the plan that holds the byte, if it is near; what is before it keeps its turn."""
+        while len(self._later) < LOOKED_THROUGH and (span := self._following()):
+            self._later.append(span)
+        found = [span for span in self._later if span.file == file and span.start <= start < span.end]
+        if found:
+            self._later.remove(found[0])
+            self._due.append(self._enter(found[0]))
+        return bool(found)
 
     def _demand(self, file: RemoteFile, start: int, end: int) -> _Piece:
         """What no plan has foreseen, up to what is held already."""
@@ -166,6 +162,7 @@ class Window:
         with self._change:
             self._step = max(step, self._step)
             self._due = deque(piece for piece in self._due if piece.span.last > step)
+            self._later = deque(span for span in self._later if span.last > step)
             for pieces in self._pieces.values():
                 for piece in [piece for piece in pieces if piece.span.last <= step]:
                     self._drop(piece)
