@@ -39,7 +39,7 @@ CHANGED = Part("quartz/mobile_actions", "google/mobile-actions", "renames a colu
 LIMITED = Part("quartz/toolbank", "squeeze-ai-lab/ToolBank", "answers 429 twice, and is waited for")
 KILLED = Part("opal/toolmind", "Nanbeige/ToolMind", "has its worker killed in mid-run, once")
 SLOW = Part("jasper/bfcl", "gorilla-llm/Berkeley-Function-Calling-Leaderboard", "is slow")
-STALLED = Part("topaz/lmsys", "lmsys/lmsys-chat-1m", "stops answering between two files, once")
+STALLED = Part("topaz/lmsys", "lmsys/lmsys-chat-1m", "sends no answer for its second file, once")
 PARTS = (GATED, CHANGED, LIMITED, KILLED, SLOW, STALLED)
 
 
@@ -73,8 +73,7 @@ def arrange(hub: Hub, passing: bool) -> None:
         wait = {"Retry-After": str(RETRY_AFTER)}
         hub.faults += [
             Fault(f"GET /api/datasets/{LIMITED.repo}/*", "status", 429, wait, times=2),
-            # The first answer tells the file's columns; its rows are in the second.
-            Fault(f"GET {_files(STALLED)}/data/train-00001-of-*", "stall", times=1, after=1),
+            Fault(f"GET {_files(STALLED)}/data/train-00001-of-*", "stall", times=1),
         ]
 
 

@@ -30,7 +30,7 @@ from coordinator.errors import PolecatsError
 from coordinator.events import MOST_REASONS, Counts, LoaderProgress, RunStarted, decode, encode
 from coordinator.worker.pipeline import OTHER_REASONS, _enter
 from coordinator.worker.streams.opening import open_stream
-from coordinator.worker.streams.roots import FolderRoot, _tree
+from coordinator.worker.streams.roots import FolderRoot, HubRoot
 from tests.clones import Repository
 
 TRACK = "alpha"
@@ -318,8 +318,9 @@ def test_a_listing_names_files_of_the_repository_alone() -> None:
     listed = [RepoFile(path=path, size=5, oid="0") for path in [*PATHS, "x.jsonl", "d\u00e9p/x y.jsonl"]]
     api: Any = SimpleNamespace(list_repo_tree=lambda *names, **options: listed)
     source = HubSource(repo="org/name", builder="lines", files={"t": "**/*.jsonl"})
-    found = [path for path, _ in _tree(api, source, "", "main", True)]
-    assert found == ["x.jsonl", "d\u00e9p/x y.jsonl"]
+    hub: Any = None  # is asked for nothing
+    found = HubRoot(hub, lambda count: None)._tree(api, source, "", "main", recursive=True)
+    assert [file.path for file in found] == ["x.jsonl", "d\u00e9p/x y.jsonl"]
 
 
 CARD = """---
