@@ -78,9 +78,9 @@ class Reading:
         """The file for reading, seekable."""
         return RemoteIO(file.size, partial(self.read, file))
 
-    def expect_ends(self) -> None:
-        """The end of each file is read next, before all else."""
-        self.expect(Range(file, max(0, file.size - TAIL), file.size) for file in self.places.files if file.size)
+    def expect_ends(self, files: Sequence[RemoteFile]) -> None:
+        """The end of each of these is read next, before all else."""
+        self.expect(Range(file, max(0, file.size - TAIL), file.size) for file in files)
         self.places.ends_first = True
         self._hub.wake()
 

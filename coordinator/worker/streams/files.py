@@ -47,10 +47,11 @@ def remote_bytes(file: RemoteFile, start: int, end: int) -> bytes:
 
 def ends_expected(files: list[SourceFile]) -> None:
     """The end of each file is about to be read."""
-    if any(file.remote for file in files):
+    remote = [file.remote for file in files if file.remote]
+    if remote:
         from ..hub.access import hub
 
-        hub().reading.expect_ends()
+        hub().reading.expect_ends(remote)
 
 
 def read_through(files: list[SourceFile], first: int, offset: int, wanted: int) -> None:

@@ -22,10 +22,14 @@ class Footers:
     def __init__(self, files: list[SourceFile], repo: str) -> None:
         self._files, self._repo = files, repo
         self._read: dict[int, pq.FileMetaData] = {}
+        self._ends: dict[int, bytes] = {}
 
     def read_all(self) -> None:
         """Read those that are not known."""
-        ends_expected(self._files)
+        for index, file in enumerate(self._files):
+            if file.remote is not None and (end := recalled(KIND, file.remote.etag)) is not None:
+                self._ends[index] = end
+        ends_expected([file for index, file in enumerate(self._files) if index not in self._ends])
         for index in range(len(self._files)):
             self[index]
 
@@ -33,15 +37,14 @@ class Footers:
         if index not in self._read:
             file = self._files[index]
             with telling(f"{self._repo}: {file.path}"):
-                self._read[index] = _footer(file)
+                self._read[index] = _footer(file, self._ends.pop(index, None))
         return self._read[index]
 
 
-def _footer(file: SourceFile) -> pq.FileMetaData:
+def _footer(file: SourceFile, end: bytes | None) -> pq.FileMetaData:
     if file.remote is None:
         with open_file(file) as raw:
             return pq.ParquetFile(raw).metadata
-    end = recalled(KIND, file.remote.etag)
     if end is None:
         end = _end_of(file.remote)
         remembered(KIND, file.remote.etag, end)
