@@ -12,7 +12,8 @@ from typing import Any
 
 from ..failures import SourceError
 from .base import Batch
-from .parquet import BATCH_ROWS, ParquetStream
+from .files import passed
+from .parquet import BATCH_ROWS, ParquetStream, Slice
 from .tables import Table
 from .telling import telling
 
@@ -32,14 +33,23 @@ def _without_scipy() -> Iterator[None]:
             del sys.modules[name]
 
 
+def _is_before(group: Slice, place: dict[str, Any]) -> bool:
+    """Whether the rows of a row group are done with."""
+    at = int(place["file"])
+    return group.file < at or (group.file == at and group.number + group.rows <= int(place["number"]))
+
+
 class OddParquetStream(ParquetStream):
     """Rows of parquet files, in order. State: file index, `datasets` state within it, row number within the split."""
 
     def batches(self, state: dict[str, Any] | None) -> Iterator[Batch]:
         """See `Stream.batches`."""
         place = state or {"file": 0, "reader": None, "number": 0}
+        groups = super().slices({})
+        self._expect(groups, sum(_is_before(group, place) for group in groups))
         for index in range(place["file"], len(self.files)):
             number = yield from self._file(index, place)
+            passed(self.files[index], sum(group.file <= index for group in groups) - 1)
             last = index + 1 == len(self.files) or self.files[index + 1].split != self.files[index].split
             place = {"file": index + 1, "reader": None, "number": 0 if last else number}
 
