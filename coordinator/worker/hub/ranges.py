@@ -105,7 +105,7 @@ class Fetcher:
     def __init__(self, file: RemoteFile, gate: Gate, latency: Latency) -> None:
         self.file, self._gate, self._latency = file, gate, latency
         self._address = Address(file)
-        self._tags: dict[str, str] = {}
+        self._tags: dict[bytes, str] = {}
         self._lock = threading.Lock()
 
     def fetch(self, start: int, end: int, take: Sink) -> None:
@@ -167,7 +167,7 @@ class Fetcher:
         told = first.headers.get("X-Linked-Etag", "").strip('"')
         if told and self.file.sha256 and told != self.file.sha256:
             return False
-        host, tag = answer.url.host, answer.headers.get("ETag", "")
+        host, tag = answer.url.netloc, answer.headers.get("ETag", "")
         if not tag.startswith('"'):
             return True  # a weak one, or none: it says nothing of bytes
         with self._lock:
