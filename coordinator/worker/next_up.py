@@ -7,8 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .earlier import Earlier
-from .failures import SourceError
-from .gate import Interrupted
 from .streams.opening import files_of
 from .streams.roots import HubRoot
 
@@ -33,7 +31,7 @@ class NextUp:
             self._thread.start()
 
     def _prepare(self, loader: LoaderSpec, turn: int) -> None:
-        with suppress(SourceError, Interrupted, OSError):  # its own turn tells what is wrong
+        with suppress(Exception):  # its own turn tells what is wrong
             source = self._scout.source(loader.name)
             if source is None:
                 return
