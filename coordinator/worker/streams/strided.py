@@ -16,7 +16,7 @@ from .parquet import ParquetStream, Slice
 PLACES = 32
 """From so many places rows come at least, where so many row groups stand."""
 GROWTH = 4
-"""Slices grow by this from turn to turn: a source that is read to its end is decoded 1.4 times at most."""
+"""Slices grow by this from turn to turn: a source that is read to its end is decoded 2.4 times at most."""
 GOLDEN = (5**0.5 - 1) / 2
 """Steps of this part of a circle leave no large gap on it, however many they are."""
 
