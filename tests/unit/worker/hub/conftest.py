@@ -9,8 +9,10 @@ import pytest
 from huggingface_hub import constants
 
 from coordinator.demo.hub import Hub
+from coordinator.worker.hub import blocks
 from coordinator.worker.hub.store import Store
 from tests.caches import REPO
+from tests.fillings import BLOCK, TAIL, Scene
 
 
 @pytest.fixture
@@ -28,3 +30,15 @@ def hub(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterat
     (served / "more.jsonl").write_bytes(b"more")
     with Hub(tmp_path / "served") as running:
         yield running
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", BLOCK)
+    monkeypatch.setattr(blocks, "TAIL", TAIL)
+
+
+@pytest.fixture
+def scene(store: Store, small_blocks: None) -> Scene:
+    """A file that begins to fill the store."""
+    return Scene(store)
