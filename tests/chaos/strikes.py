@@ -13,6 +13,8 @@ SAME = (
     (r"\b(part|rejects)-\d+\.", r"\1-00000."),
     (r"/tracks/\w+/\w+", "/tracks/TRACK/LOADER"),
     (r"\.jsonl\.\w{8}\.", ".jsonl.RANDOM."),
+    (r"\b[0-9a-f]{40,64}\b", "DIGEST"),
+    (r"/datasets--inv--[a-z]+", "/datasets--inv--NAME"),
 )
 """Names that differ between two steps of one kind."""
 
@@ -41,7 +43,7 @@ def places(steps: Iterable[str], folder: str) -> list[Place]:
         if folder not in f"{kind}/":
             continue
         pattern = re.escape(kind).replace("00000", r"\d+").replace("RANDOM", r"\w+")
-        pattern = pattern.replace("TRACK/LOADER", r"\w+/\w+")
+        pattern = pattern.replace("TRACK/LOADER", r"\w+/\w+").replace("DIGEST", "[0-9a-f]+").replace("NAME", "[a-z]+")
         lasting = step.startswith("fsync") and "." in step.rpartition("/")[2]
         kinds[kind] = [("torn", pattern), ("after", pattern)] if lasting else [("before", pattern)]
     return [place for found in kinds.values() for place in found]

@@ -1,7 +1,7 @@
 """Exactly once: whoever is killed, wherever, however often, over a line that breaks, the file has the same bytes.
 
-Half of the kills come at random moments, half exactly between two steps of a commit or of a merge (see
-`tests/chaos`), to workers and to the engine.
+Half of the kills come at random moments, half exactly between two steps of a commit, of a merge, or of what brings a
+file into the cache (see `tests/chaos`), to workers and to the engine.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ from tests.weather import weather
 LOADER = """
 from coordinator.contract import Call, HubSource, Loader, Outcome, Row, Sample, Skip
 from coordinator.worker import pipeline
+from coordinator.worker.hub import blocks, client, ranges, spans
 
 pipeline.PART_BYTES = {part}  # many commits
+blocks.BLOCK = blocks.TAIL = spans.PIECE = {asked}  # many requests
+client.FIRST_PAUSE, ranges.WAITS = 0.05, [0.05] * 6  # short pauses
 
 
 class Made(Loader):
@@ -56,6 +59,8 @@ KEPT = 0.96
 """Of the rows; two in fifty are rejected or skipped."""
 PART_BYTES = 100_000
 """Small, so that there are many commits to be killed in."""
+ASKED_BYTES = 8
+"""Bytes that are asked for at once, for each row: a file takes a few requests, however many rows it has."""
 LONGEST = 180.0
 """Seconds until a run has come to any step, or to its end."""
 
@@ -63,8 +68,9 @@ LONGEST = 180.0
 class Chaos:
     """A clone whose runs are struck; knows what an undisturbed run makes of the same sources."""
 
-    def __init__(self, repository: Repository, hub: Hub, folder: Path, seed: int) -> None:
-        self.repository, self.chance = repository, random.Random(seed)
+    def __init__(self, repository: Repository, hub: Hub, folder: Path, seed: int, cached: bool) -> None:
+        self.repository, self.chance, self.cached = repository, random.Random(seed), cached
+        self.sources, self.home = hub.root, folder / "home"
         self.armed, self.temporary, self.old = folder / "armed", folder / "temporary", folder / "old"
         self.armed.mkdir()
         self.temporary.mkdir()
@@ -72,8 +78,8 @@ class Chaos:
         self.done: Counter[str] = Counter()
         self.number = count()
         self.runs = self.passes = 0
-        repository.behind(hub, folder / "home")
-        repository.environment |= {"TMPDIR": str(self.temporary)}
+        repository.behind(hub, self.home)
+        repository.environment |= {"TMPDIR": str(self.temporary), "POLECATS_CACHE_LIMIT": "1 GB" if cached else "0"}
         repository.environment |= {"PYTHONPATH": f"{ROOT}:{CHAOS}", "PYTHON_CHAOS": str(self.armed)}
         repository.command = [sys.executable, str(CHAOS / "hasty.py")]
         self._run("--loader", "lines", "--max-samples", "10")
@@ -85,7 +91,8 @@ class Chaos:
         self._run()
         taken = steps.read_text().splitlines()
         steps.unlink()
-        self.committing, self.merging = places(taken, "/TRACK/LOADER/"), places(taken, f"{self.published}/")
+        self.working = places(taken, "/TRACK/LOADER/") + places(taken, f"{self.home}/")
+        self.merging = places(taken, f"{self.published}/")
         self.whole, self.made, self.asked = repository.merged(), self._made(), len(repository.questions())
         self._wipe()
 
@@ -146,7 +153,7 @@ class Chaos:
 
     def _arm(self, strike: Strike) -> Path:
         order = {"step": strike.step, "how": strike.how, "skip": 0, "whom": "self"}
-        if (strike.how, strike.step) in self.committing:
+        if (strike.how, strike.step) in self.working:
             order |= {"skip": self.chance.randrange(2), "whom": "self" if strike.victim == "worker" else "parent"}
         path = self.armed / f"{next(self.number):04d}.armed"
         beside = path.with_suffix(".tmp")
@@ -163,8 +170,16 @@ class Chaos:
         assert not paths.lock.with_suffix(".pid").exists()
         assert list(Path(self.repository.environment["XDG_RUNTIME_DIR"]).iterdir()) == []
         assert list(self.temporary.iterdir()) == []
+        if self.cached:
+            self._check_cache()
         with locked(paths):
             self.passes += 1
+
+    def _check_cache(self) -> None:
+        """It has every file, whole, and no bytes of one that is not; a table of blocks may stay, it is small."""
+        found = self.home.glob("hub/datasets--inv--*/snapshots/*/*")
+        assert sorted(path.read_bytes() for path in found) == sorted(map(Path.read_bytes, self.sources.rglob("*.*")))
+        assert [path for path in self.home.rglob("*") if path.suffix in (".data", ".incomplete")] == []
 
     def _made(self) -> dict[str, tuple[str, object]]:
         """A digest of all that each loader has committed, and its counts; no other file may stand beside that."""
@@ -183,6 +198,7 @@ class Chaos:
     def _wipe(self) -> None:
         """Begin anew, before the file that an earlier run has made."""
         shutil.rmtree(self.repository.paths.state)
+        shutil.rmtree(self.home, ignore_errors=True)
         shutil.rmtree(self.published)
         shutil.copytree(self.old, self.published)
 
@@ -208,31 +224,34 @@ def write(stem: Path, kind: str, rows: list[dict[str, object]]) -> None:
         stem.with_suffix(".json").write_text(json.dumps(rows))
 
 
+@pytest.mark.parametrize("cached", [False, True], ids=["streamed", "cached"])
 @pytest.mark.parametrize(
     ("kills", "rows", "share"),
-    [(15, 2_500, 0.045), pytest.param(300, 18_000, 0.03, marks=pytest.mark.slow)],
+    [(15, 2_500, 0.05), pytest.param(300, 18_000, 0.03, marks=pytest.mark.slow)],
     ids=["fifteen", "three-hundred"],
 )
 def test_whoever_is_killed_wherever_the_file_has_the_same_bytes(
-    repository: Repository, tmp_path: Path, kills: int, rows: int, share: float
+    repository: Repository, tmp_path: Path, kills: int, rows: int, share: float, cached: bool
 ) -> None:
     """`share`: of the requests for files, which each kind of fault hits; fewer requests need more of it."""
     make_sources(tmp_path / "hub", rows)
     for name, files in LOADERS.items():
         file = repository.loader(name)
-        file.write_text(LOADER.format(kind=name.partition("/")[2], files=files, part=PART_BYTES))
+        file.write_text(
+            LOADER.format(kind=name.partition("/")[2], files=files, part=PART_BYTES, asked=ASKED_BYTES * rows)
+        )
     repository.commit()
     begin = time.monotonic()
     with Hub(tmp_path / "hub") as hub:
-        chaos = Chaos(repository, hub, tmp_path, seed=kills)
+        chaos = Chaos(repository, hub, tmp_path, seed=kills, cached=cached)
         assert chaos.asked == len(LOADERS) * rows * KEPT
         faults = weather(hub, kills, share)
-        chaos.survive(volleys(kills, chaos.chance, chaos.committing, chaos.merging))
+        chaos.survive(volleys(kills, chaos.chance, chaos.working, chaos.merging))
     figures = {
         "rows": len(LOADERS) * rows,
         "seconds": round(time.monotonic() - begin),
         "runs and passes": (chaos.runs, chaos.passes),
-        "places": (len(chaos.committing), len(chaos.merging)),
+        "places": (len(chaos.working), len(chaos.merging)),
         "kills": dict(chaos.done),
         "faults": {kind: fault.hits for kind, fault in faults.items()},
         "requests": len(hub.requests),

@@ -1,4 +1,5 @@
-"""Ten minutes of all shipped loaders over a bad line, with restarts all along: nothing grows.
+"""Ten minutes of all shipped loaders over a bad line, with restarts all along: nothing grows. Once all is streamed,
+once it goes through a cache that is too small for it, so that files come and go.
 
 An hour: POLECATS_SOAK_MINUTES=60.
 """
@@ -36,6 +37,8 @@ SECONDS = 60.0 * float(os.environ.get("POLECATS_SOAK_MINUTES", "10"))
 ROWS = 60_000
 FAULTS = 0.05
 """The share of requests for files that each kind of fault hits."""
+SMALL_CACHE = "10 MB"
+"""A third of what the sources have."""
 CORES = 5
 """Those that the run believes to have."""
 EVERY = 10.0
@@ -172,7 +175,8 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 @pytest.mark.slow
-def test_nothing_grows(repository: Repository, hub: Hub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", ["0", SMALL_CACHE], ids=["streamed", "cached"])
+def test_nothing_grows(repository: Repository, hub: Hub, tmp_path: Path, limit: str) -> None:
     shutil.copytree(
         ROOT / "tracks", repository.paths.tracks, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
     )
@@ -180,6 +184,7 @@ def test_nothing_grows(repository: Repository, hub: Hub, tmp_path: Path) -> None
     init(repository.root)
     repository.behind(hub, tmp_path / "home")
     faults = weather(hub, 1, FAULTS)
+    repository.environment["POLECATS_CACHE_LIMIT"] = limit
     run = repository.start("run", "--linger", POLECATS_RESTART_MAX="99", POLECATS_RUN_WORKERS=str(CORES))
     assert eventually(repository.paths.socket.exists, 20), run.errors
     soak = Soak(repository, run, 1)
