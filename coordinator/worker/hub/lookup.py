@@ -22,7 +22,8 @@ def looked_up(url: str, seconds: float = LONGEST_LOOK_UP, ask: Callable[..., Any
     Raises `httpx2.ConnectTimeout`. Where a proxy stands between, that looks the name up.
     """
     parts = urlsplit(url)
-    if getproxies().get(parts.scheme):
+    proxies = getproxies()
+    if proxies.get(parts.scheme) or proxies.get("all"):
         return
 
     def look() -> None:

@@ -12,8 +12,9 @@ from coordinator.worker.hub.lookup import looked_up
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 def test_a_resolver_that_does_not_answer_is_not_waited_for() -> None:
@@ -32,6 +33,7 @@ def test_a_name_that_is_wrong_is_for_the_client_to_tell() -> None:
     looked_up("https://hub.invalid/x", 5.0, refuse)
 
 
-def test_a_proxy_looks_names_up_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+@pytest.mark.parametrize("variable", ["https_proxy", "ALL_PROXY"])
+def test_a_proxy_looks_names_up_itself(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
     looked_up("https://hub.invalid/x", 0.0, lambda *asked: pytest.fail("not asked"))
