@@ -58,13 +58,13 @@ def spec(tmp_path: Path) -> WorkerSpec:
     return WorkerSpec("east", str(tracks), loaders, SourceSpec("hub", "hub"), str(tmp_path / "state"))
 
 
-def started(spec: WorkerSpec, code: str) -> subprocess.Popen[str]:
+def started(spec: WorkerSpec, code: str, longest: int = 2) -> subprocess.Popen[str]:
     """A worker that has sent out a scout: `scout` in its code."""
     begin = f"""
 import json, sys
 from coordinator.worker import scout as module
 from coordinator.worker.spec import WorkerSpec
-module.LONGEST_IMPORT = 1
+module.LONGEST_IMPORT = {longest}
 spec = WorkerSpec.decode(json.loads({json.dumps(json.dumps(spec.encode()))}))
 scout = module.sent_out(spec, [])
 """
@@ -112,7 +112,7 @@ def test_one_is_passed_over_for_the_next(spec: WorkerSpec) -> None:
 def test_it_ends_with_the_worker(spec: WorkerSpec) -> None:
     """Also while an import hangs; a worker that is killed leaves nothing behind."""
     spec = replace(spec, loaders=[LoaderSpec("first"), LoaderSpec("hangs")])
-    worker = started(spec, "module.LONGEST_IMPORT = 600\nprint(scout.pid, flush=True)\nscout.source('hangs')\n")
+    worker = started(spec, "print(scout.pid, flush=True)\nscout.source('hangs')\n", longest=600)
     assert worker.stdout is not None
     handle = os.pidfd_open(int(worker.stdout.readline()))
     worker.kill()
