@@ -71,7 +71,7 @@ def _look(spec: WorkerSpec, pipe: int) -> None:
             signal.alarm(LONGEST_IMPORT)
             _as_a_child(parent, [], lambda loader=loader: _tell(tracks, spec.track, loader, pipe))
         os.waitpid(pid, 0)
-        _write(pipe, loader.name, None)  # for one that its import has ended; any other has told, and this is passed over
+        _write(pipe, loader.name, None)  # for one that its import has ended; any other has told already
 
 
 def _tell(tracks: Path, track: str, loader: LoaderSpec, pipe: int) -> None:
