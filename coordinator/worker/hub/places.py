@@ -68,6 +68,8 @@ class Places:
         self._numbers = {file: number for number, file in enumerate(self.files)}
         self.warn: Callable[[str], None] = lambda sentence: None
         """Takes a sentence for the user."""
+        self.refusal: OSError | None = None
+        """Why the cache takes no more."""
         self.ends_first = False
         """Whether the end of each file is read next, before all else."""
         self._at = 0
@@ -201,7 +203,7 @@ class Places:
     def _give_up(self, error: OSError) -> None:
         """The cache cannot be written: from here on nothing more goes into it."""
         if self._keep:
-            self._keep = frozenset()
+            self._keep, self.refusal = frozenset(), error
             why = error.sentence if isinstance(error, DiskError) else str(error)
             self.warn(f"the cache takes no more ({why}); the rest is streamed and not retained")
 
