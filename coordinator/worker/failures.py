@@ -29,7 +29,7 @@ class SourceError(Exception):
     @property
     def offline(self) -> bool:
         """Whether the Hub was not even reached: there is no network, or none is to be used."""
-        return self.failure_class == "network" and bool(names_of(self) & _UNREACHED)
+        return self.failure_class == "network" and bool(names_of(self) & UNREACHED)
 
 
 class AlteredFile(SourceError):
@@ -63,7 +63,7 @@ def failure_of(error: BaseException, tracks: Path, reproduce: str, row: str = ""
     """The failure that `error` stands for; `row` is where the loader stood, `tracks` holds the loaders' code."""
     detail = redacted("".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode())
     if isinstance(error, SourceError):
-        detail = detail if error.__cause__ else ""
+        detail = detail if error.__cause__ and not error.offline else ""  # of no network it says nothing
         return Failure(error.failure_class, error.sentence, error.remedy, detail, reproduce, error.offline)
     if isinstance(error, DiskError):
         refused: FailureClass = "disk_full" if error.errno in FULL else "disk_error"
@@ -153,7 +153,7 @@ _ABSENT = frozenset(
         "HFValidationError",
     }
 )
-_UNREACHED = frozenset({"ConnectError", "ConnectTimeout", "OfflineModeIsEnabled"})
+UNREACHED = frozenset({"ConnectError", "ConnectTimeout", "OfflineModeIsEnabled"})
 _NETWORK = frozenset(
     {
         "TimeoutException",

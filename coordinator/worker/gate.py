@@ -11,7 +11,7 @@ import time
 import zlib
 from collections.abc import Callable
 
-from .failures import REMEDIES, SourceError, chain_of, status_of
+from .failures import REMEDIES, UNREACHED, SourceError, chain_of, names_of, status_of
 
 SLICE = 0.2
 """Seconds between two looks at whether to stop."""
@@ -103,9 +103,10 @@ class Gate:
 
 
 def reason_of(error: Exception) -> str:
-    """Why there is a pause after an error: `500 from the Hub`, or that the connection was lost."""
-    status = status_of(error)
-    return f"{status} from the Hub" if status else "connection lost"
+    """Why there is a pause after an error: `500 from the Hub`, or that there is no connection, or it was lost."""
+    if status := status_of(error):
+        return f"{status} from the Hub"
+    return "no connection" if names_of(error) & UNREACHED else "connection lost"
 
 
 def too_long(seconds: float, reason: str, longest: float) -> SourceError:

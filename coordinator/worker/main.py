@@ -300,4 +300,6 @@ class LoaderRun:
         self._finish("EMPTY", Failure("empty_upstream", sentence, REMEDIES["not_found"], "", self._reproduce("")))
 
     def _finish(self, state: LoaderState, failure: Failure | None, reused: bool = False) -> None:
+        if any(self.pulse.traffic):
+            self._progress()  # what came since the last one
         self.emit(LoaderFinished(self.name, state, self.counts.copy(), failure, reused))

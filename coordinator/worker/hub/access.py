@@ -79,7 +79,7 @@ class Hub:
         Where the Hub was not reached a moment ago, and never before, it raises that at once.
         """
         if self._unreached is not None and self._clock() < self._unreached[0]:
-            raise self._unreached[1]
+            raise self._unreached[1].with_traceback(None)  # it grows each time otherwise
         with self.connections.one(self.gate.stopping) as taken:
             if not taken:
                 raise Interrupted

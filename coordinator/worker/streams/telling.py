@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from ...events import FailureClass
 from ..failures import REMEDIES, SourceError, chain_of, class_of, first_line, names_of, status_of
 
-CONNECTION = "Check the connection, the proxy (HTTPS_PROXY) and HF_ENDPOINT: what is committed is kept."
+CONNECTION = "Check the connection, the proxy (HTTPS_PROXY) and HF_ENDPOINT, then run again: what is committed is kept."
+FORBIDDEN = "Unset HF_HUB_OFFLINE and run again: what is committed is kept. After polecats fetch it needs no network."
 ALTERED = "Run again: it goes by the file as it is now; if it stays so, look at the proxy between you and the Hub."
 
 
@@ -49,7 +50,7 @@ def _told(error: Exception) -> tuple[FailureClass, str, str] | None:
         case "network" if status_of(error):
             return failure_class, f"the server is out of order (HTTP {status_of(error)})", REMEDIES["network"]
         case "network":
-            return failure_class, _connection(error), CONNECTION
+            return failure_class, _connection(error), FORBIDDEN if _is_forbidden(error) else CONNECTION
     return _otherwise(error)
 
 
@@ -66,7 +67,7 @@ def _absent(error: Exception) -> str:
 
 def _connection(error: Exception) -> str:
     names, host = {type(cause).__name__ for cause in _causes(error)} | names_of(error), _host(error)
-    if "OfflineModeIsEnabled" in names:
+    if _is_forbidden(error):
         return "nothing may be fetched, as HF_HUB_OFFLINE is set"
     if "ProxyError" in names:
         return f"the proxy does not let {host} through"
@@ -79,6 +80,10 @@ def _connection(error: Exception) -> str:
     if names & {"TimeoutException", "TimeoutError"}:
         return f"{host} gave no answer in time"
     return f"the connection to {host} was lost again and again"
+
+
+def _is_forbidden(error: Exception) -> bool:
+    return "OfflineModeIsEnabled" in names_of(error)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
