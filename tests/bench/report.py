@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,11 +38,18 @@ def machine() -> dict[str, Any]:
 
 def line(figure: Figure) -> list[str]:
     """A row of the table: what, median, spread, goal."""
-    digits = 0 if figure.unit in ("MB", "rows/s") else 2
+    digits = _digits(figure)
     goal = "" if figure.goal is None else f"{'≥' if figure.more_is_better else '≤'} {figure.goal:,g} {figure.unit}"
     mark = {None: "", True: "", False: " (missed)"}[figure.reached]
     spread = f"{min(figure.values):,.{digits}f} to {max(figure.values):,.{digits}f}"
     return [figure.what, f"{figure.median:,.{digits}f} {figure.unit}", spread, goal + mark]
+
+
+def _digits(figure: Figure) -> int:
+    """Behind the point; of few megabytes there is one more."""
+    if figure.unit == "MB":
+        return 0 if figure.median >= 10 else 1
+    return 0 if figure.unit in ("rows/s", "requests", "connections") else 2
 
 
 def told(figure: Figure) -> str:
@@ -70,7 +78,10 @@ def slower(figures: Iterable[Figure], last: Mapping[str, Any]) -> list[str]:
         if old is None or old["unit"] != figure.unit:
             continue
         apart = min(old["values"]) > max(figure.values), max(old["values"]) < min(figure.values)
-        change = old["median"] / figure.median if figure.more_is_better else figure.median / old["median"]
+        above, below = old["median"], figure.median
+        if not figure.more_is_better:
+            above, below = below, above
+        change = above / below if below else math.inf
         if change > WORSE and apart[0 if figure.more_is_better else 1]:
             found.append(f"{figure.what}: {old['median']:.2f} before, {figure.median:.2f} {figure.unit} now")
     return found

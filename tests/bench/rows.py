@@ -27,7 +27,8 @@ WITHOUT_SYNC = (
 
 @dataclass(frozen=True)
 class Bench:
-    """A folder to work in, the sizes, and what to run. `peers`: the Python that has the other tools, if one has."""
+    """A folder to work in, the sizes, and what to run. `peers`: the Python that has the other tools, if one has;
+    `kept`: where what is built once stands; `cases`: those of reading over the Hub, by parts of their names."""
 
     folder: Path
     rows: int
@@ -36,6 +37,8 @@ class Bench:
     mirror: Path
     baseline: Path
     peers: Path | None
+    kept: Path
+    cases: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:

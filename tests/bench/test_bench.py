@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from coordinator.demo.network import Network
 from tests.bench import mirror, report
 from tests.bench.__main__ import main
 from tests.bench.measure import Figure, run
@@ -38,6 +39,24 @@ def test_a_row_is_measured_stored_and_written_into_the_readme(
     assert figure["what"] in text
 
 
+def test_reading_over_the_hub_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.bench.hub.NETWORKS", {"near": Network(latency=0.001, rate=1e9)})
+    results = tmp_path / "results"
+    assert main(["--tiny", "hub", "--case", "turkish-10000", "--results", str(results)]) == 0
+    (path,) = results.iterdir()
+    figures = {figure["what"]: figure for figure in json.loads(path.read_bytes())["figures"]}
+    assert {what.partition(",")[0] for what in figures} == {"near/turkish-10000"}
+    found = {what.partition(", ")[2].partition(" /")[0]: figure["values"][0] for what, figure in figures.items()}
+    assert found["folder: PSS of the worker"] > 5
+    assert found["cache: PSS of the worker"] > 5
+    assert 1.0 <= found["cache: over the wire"] < 1.02
+    assert found["stream: over the wire"] > 0.9
+    assert 3 <= found["cache: requests"] < 20
+    assert 1 <= found["cache: connections at once"] <= 8
+    for again in ("second run", "redone", "after hf download"):
+        assert found[f"{again}: over the wire"] == 0
+
+
 def test_a_cost_is_that_of_all_processes_and_of_no_other(tmp_path: Path) -> None:
     ballast = bytearray(200_000_000)
     burn = "import time\nwhile time.process_time() < 0.3: pass"
@@ -62,6 +81,8 @@ def figure(*values: float, better: bool = False, goal: float | None = None) -> F
         (figure(1.0, 1.1, better=True), figure(2.0, 2.1, better=True), True),
         (figure(2.0, 2.1, better=True), figure(1.0, 1.1, better=True), False),
         (figure(1.05, 1.06), figure(1.0, 1.01), False),
+        (figure(5.0), figure(0.0), True),
+        (figure(0.0), figure(0.0), False),
     ],
 )
 def test_slower_is_told_where_it_is_more_than_the_spread(now: Figure, before: Figure, worse: bool) -> None:
