@@ -6,59 +6,21 @@ import errno
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from tests.clones import PATIENCE, ROOT, Repository
+from tests.disks import Mount, files, fill, remount
 
-Mount = Callable[..., Path]
 BIG = '"x" * 2_000'
 REFUSALS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT)
 KINDS = {"open", "write", "fsync", "replace", "rename", "link", "mkdir", "truncate"}
 INLINE = ("run", "--inline", "--plain")
 WORDS = "the disk is full|quota is used up|the disk failed|read-only"
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mount]:
-    """Puts a small disk of its own at a folder."""
-    mounted: list[Path] = []
-
-    def put(folder: Path, options: str) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False) if shutil.which("mount") else None
-        if done is None or done.returncode:
-            pytest.skip(f"a disk of its own cannot be mounted here: {done.stderr.strip() if done else 'no mount'}")
-        mounted.append(folder)
-        return folder
-
-    yield put
-    for folder in mounted:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def remount(folder: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
-
-
-def fill(folder: Path, leave: int) -> Path:
-    """A file that takes what is free but for `leave` bytes."""
-    free = os.statvfs(folder)
-    filler = folder / "filler"
-    with filler.open("wb") as out:
-        os.posix_fallocate(out.fileno(), 0, free.f_bavail * free.f_frsize - leave)
-    return filler
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def halves(root: Path) -> list[str]:
