@@ -6,6 +6,7 @@ brings the files into huggingface_hub's cache, several at a time but each over o
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -32,3 +33,5 @@ if __name__ == "__main__":
         download(repo)
     else:
         sys.stdout.write(f"{stream(repo, int(cap), columns)}\n")
+        sys.stdout.flush()
+        os._exit(0)  # Arrow's threads may abort an interpreter that ends in the ordinary way
