@@ -215,7 +215,7 @@ class Store:
         return [*self._brought(), *self._facts.all()]
 
     def _brought(self) -> list[WholeFile | Parts]:
-        return [*self._files(), *self._parts()]
+        return [*self._parts(), *self._files()]  # in this order: what is given its place meanwhile is in one of them
 
     def _files(self) -> list[WholeFile]:
         found = ((path, lines_of(path), status) for path, status in listed(self.own / "files").items())
