@@ -9,6 +9,7 @@ of its own, and never more than one.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import ssl
 import threading
@@ -19,7 +20,7 @@ from functools import cache
 from typing import Any
 
 import httpx2
-from huggingface_hub import set_client_factory
+from huggingface_hub import constants, set_client_factory
 from huggingface_hub.utils._http import default_client_factory
 
 from ..failures import REMEDIES, SourceError
@@ -47,6 +48,7 @@ _STATUS = re.compile(r"HTTP Error (\d{3})")
 @cache
 def govern(gate: Gate, connections: Connections) -> GovernedClient:
     """Let the Hub's libraries send all requests through `gate` and `connections`, and tell of their own pauses."""
+    _forget_impossible_token()
     hooks = default_client_factory().event_hooks
     client = GovernedClient(gate, connections, event_hooks=hooks, follow_redirects=True, timeout=None)
     connections.close = client.close_own
@@ -55,6 +57,16 @@ def govern(gate: Gate, connections: Connections) -> GovernedClient:
     for library in ("huggingface_hub", "datasets"):
         logging.getLogger(library).addHandler(teller)
     return client
+
+
+def _forget_impossible_token() -> None:
+    """Where HF_HOME lies below a plain file, the Hub's library fails at each call instead of finding no token."""
+    try:
+        os.stat(constants.HF_TOKEN_PATH)
+    except NotADirectoryError:
+        constants.HF_TOKEN_PATH = os.devnull
+    except OSError:
+        return
 
 
 def _unused(request: httpx2.Request) -> httpx2.Response:
