@@ -92,12 +92,13 @@ class Places:
         ahead = 0
         for file in self.files[self._at :]:
             place = self._places.get(file)
-            if file in self._there or (place is None and file not in self._keep):
+            if place is None and file not in self._keep:
                 continue
-            if place is None or (isinstance(place, Filling) and place.whole is not None):
-                return self._look(file)
-            if isinstance(place, Filling) and (work := place.take(self.ends_first)) is not None:
-                return work
+            if file not in self._there:
+                if place is None or (isinstance(place, Filling) and place.whole is not None):
+                    return self._look(file)
+                if isinstance(place, Filling) and (work := place.take(self.ends_first)) is not None:
+                    return work
             ahead += file.size
             if ahead >= self._ahead:
                 return None
