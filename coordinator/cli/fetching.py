@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 Told = Callable[[int, int], None]
 """Takes bytes that are there, and bytes in all."""
+FIGURES = 40
+"""Columns of a terminal for what stands beside a loader's name and its bar, and for the `^C` that a terminal echoes: it
+would begin another line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +212,19 @@ def _shown(loader: str, as_json: bool) -> Iterator[Told | None]:
     """A bar on a terminal while the block runs; nothing elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.table import Column
 
     console = Console(stderr=True)
     if as_json or not console.is_terminal or console.is_dumb_terminal:
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    bars = Progress(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=console, transient=True)
+    name = max(10, min(len(loader), console.width - FIGURES - 4))
+    width = max(4, min(40, console.width - FIGURES - name))
+    named = Column(no_wrap=True, overflow="ellipsis", max_width=name)
+    columns = [TextColumn("{task.description}", markup=False, table_column=named), BarColumn(width)]
+    for kind in (DownloadColumn, TransferSpeedColumn, TimeRemainingColumn):
+        columns.append(kind(table_column=Column(no_wrap=True)))
+    bars = Progress(*columns, console=console, transient=True)
     with bars:
         task = bars.add_task(loader, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
-
-import typer
 
 from ..config import Config
 from ..worker.main import HUB_SETTINGS
@@ -24,5 +23,9 @@ def hub_of(config: Config) -> Hub:
 
     gate = Gate()
     gate.longest = config.run.longest_wait
-    gate.serve(lambda wait, why, shared: typer.echo(f"waiting {wait:,.0f} s ({why})", err=True), lambda: False)
+    gate.serve(_tell_wait, lambda: False)
     return use(gate, Connections(config.hub.connections), config.cache.limit_bytes, config.hub.xet)
+
+
+def _tell_wait(seconds: float, why: str, shared: bool) -> None:
+    sys.stderr.write(f"waiting {seconds:,.0f} s ({why})\n")  # `typer.echo` would write across a progress bar
