@@ -18,7 +18,7 @@ NAMES = ("one", "two", "three", "four", "five")
 FILES, ROWS = 6, 300
 """Files of a source, and rows of a file; a file is large enough for the CDN."""
 MOST = 5
-WAIT = 2.0
+WAIT = 2
 """Seconds that the Hub asks to wait."""
 PASSED_ON = 0.5
 """Seconds from one worker's being told to the others' knowing it, and to the end of what is under way."""
