@@ -223,7 +223,8 @@ class Places:
         return begun + sum(file.size for file in self.files[self._at :] if self._is_absent(file))
 
     def _is_absent(self, file: RemoteFile) -> bool:
-        return file in self._keep and file not in self._places and self._store.find(file) is None
+        known = file in self._there or file in self._places
+        return file in self._keep and not known and self._store.find(file) is None
 
     def settle(self, wait: Callable[[], None]) -> None:
         """Return once every file that was read through the cache is whole and checked. Raises `SourceError`, and what
