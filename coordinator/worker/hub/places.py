@@ -233,7 +233,7 @@ class Places:
             try:
                 while isinstance(place, Filling) and not place.settled():
                     wait()
-            except DiskError as error:
+            except OSError as error:
                 self._give_up(error)
             self._place(file)
 

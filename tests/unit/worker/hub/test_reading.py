@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -231,6 +232,21 @@ def test_what_is_begun_fills_though_nothing_more_is_begun(scene: Scene) -> None:
     made.settle()
     assert [file.path for file in FILES[:3] if scene.store.find(file)] == PATHS[:1]
     assert scene.warned == ["the cache takes no more (no more); the rest is streamed and not retained"]
+
+
+def test_what_another_process_gives_up_after_it_was_read_costs_a_sentence(scene: Scene, store: Store) -> None:
+    hub: Any = scene.fetcher(FILES[0])
+    change = threading.Condition()
+    other = Filling(FILES[0], store, lambda file, *part: hub.fetch(*part), change, "main")
+    work = other.take()
+    assert work is not None
+    work()
+    made = scene.begin(FILES[:1])
+    scene.read(FILES[0], 0, BLOCK)
+    other._blocks.remove()
+    other.close()
+    made.settle()
+    assert "was removed while it was filled" in scene.warned[0]
 
 
 def test_a_cache_without_room_streams_without_a_word(scene: Scene) -> None:
