@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from coordinator.contract import Call, Row, Sample, Skip
+from coordinator.demo.hub import Hub
 from coordinator.engine.repository import init
 from coordinator.errors import ExitCode
 from tests.e2e import tier_examples
@@ -44,12 +47,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     arguments = shlex.split(command)[1:]
+    own = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "LC_ALL": "C.UTF-8"}
     return subprocess.run(
         [sys.executable, "-m", "coordinator", *arguments],
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "LC_ALL": "C.UTF-8"},
+        env={**own, **environment},
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -57,14 +61,31 @@ def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture
+def on_hub(repository: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment in which a stand-in of the Hub has the demonstration's files."""
+    with Hub(repository / "worktrees" / ".state" / "mirrors" / "demo") as hub:
+        yield {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1"}
+
+
 @pytest.mark.parametrize("command", commands())
-def test_readme_commands_run(repository: Path, command: str) -> None:
-    done = run(repository, command)
+def test_readme_commands_run(repository: Path, command: str, on_hub: dict[str, str]) -> None:
+    done = run(repository, command, **on_hub if "fetch" in command.split() else {})
     if "No run is in progress" not in done.stderr:
         assert done.returncode != ExitCode.USAGE, done.stderr
     assert "Traceback" not in done.stderr
     if not {"run", "failures", "restart", "stop", "gates"} & set(command.split()):
         assert done.returncode == 0, done.stderr
+
+
+def test_every_source_is_fetched_and_then_known_without_a_network(repository: Path, on_hub: dict[str, str]) -> None:
+    command, offline = "polecats fetch --json", {"HF_HUB_OFFLINE": "1"}
+    first, second = run(repository, command, **on_hub), run(repository, command, **on_hub | offline)
+    assert (first.returncode, second.returncode) == (0, 0), first.stdout + second.stdout
+    for line, again in zip(first.stdout.splitlines(), second.stdout.splitlines(), strict=True):
+        before, after = json.loads(line), json.loads(again)
+        assert any(sentence.endswith("not compared with the Hub: offline") for sentence in after["warnings"]), after
+        assert after == {**before, "wire": 0, "warnings": after["warnings"]}
 
 
 def test_first_block_is_two_self_contained_lines() -> None:

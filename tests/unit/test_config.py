@@ -65,6 +65,7 @@ def test_everything_can_be_said(paths: Paths) -> None:
         evaluation_only = false
         [hub]
         connections = 2
+        xet = true
         [cache]
         limit = "1.5 GiB"
         [tracks.topaz.lmsys]
@@ -78,7 +79,7 @@ def test_everything_can_be_said(paths: Paths) -> None:
         """,
     )
     assert (config.run.workers, config.run.seed, config.restart.max) == (3, -1, 0)
-    assert (config.hub.connections, config.cache.limit_bytes) == (2, 1_610_612_736)
+    assert (config.hub.connections, config.hub.xet, config.cache.limit_bytes) == (2, True, 1_610_612_736)
     lmsys = config.loader("topaz", "lmsys")
     assert (lmsys.max_samples, lmsys.enabled) == (7, False)
     assert lmsys.options == {"include_chat": False, "languages": ["en", "tr"]}
@@ -149,6 +150,7 @@ def test_unknown_keys(paths: Paths, text: str, sentence: str) -> None:
         ("[publish]\noutput = ['x']", "publish.output = ['x']: should be a valid string"),
         ("[hub]\nconnections = 0", "hub.connections = 0: should be greater than or equal to 1"),
         ("[hub]\nconnections = '8'", "hub.connections = '8': should be a valid integer"),
+        ("[hub]\nxet = 1", "hub.xet = 1: should be a valid boolean"),
         ("run = 5", "run = 5: should be a table"),
         ("[[run]]", "run = [{}]: should be a table"),
         ("tracks = 5", "tracks = 5: should be a table"),
