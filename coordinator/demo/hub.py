@@ -14,6 +14,7 @@ import time
 import urllib.parse
 from collections.abc import Callable
 from functools import cached_property
+from http.server import ThreadingHTTPServer as ThreadingHTTPServer  # scripts derive stand-ins of their own from it
 from pathlib import Path
 from types import TracebackType
 from typing import Any

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -33,6 +34,7 @@ RETRIED_STATUS = (408, 500, 502, 503, 504)
 """The gate sees to 429."""
 EXPIRED_STATUS = (400, 401, 403, 404, 410)
 """What a CDN says of an address that is no longer good."""
+SENT, ANSWERED = "http11.send_request_headers.started", "http11.receive_response_headers.complete"
 Sink = Callable[[bytes], None]
 
 
@@ -42,8 +44,20 @@ class Latency:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def measured(self, seconds: float) -> None:
-        """Enter an answer's."""
+    def trace(self, clock: Callable[[], float] = time.monotonic) -> Callable[[str, Any], None]:
+        """Takes a request's `trace` (see httpx2's extensions): the time to connect does not count."""
+        asked = 0.0
+
+        def trace(event: str, info: Any) -> None:
+            nonlocal asked
+            if event == SENT:
+                asked = clock()
+            elif event == ANSWERED and asked:
+                self._measured(clock() - asked)
+
+        return trace
+
+    def _measured(self, seconds: float) -> None:
         self.seconds = min(seconds, self.seconds) if self.seconds else seconds
 
 
@@ -133,11 +147,9 @@ class Fetcher:
             headers = {"Range": f"bytes={part.done}-{part.end - 1}", "Accept-Encoding": "identity"}
             if _origin(url) == _origin(constants.ENDPOINT):
                 headers |= build_hf_headers()
-            asked = time.monotonic()
-            with get_session().stream("GET", url, headers=headers, timeout=_timeout()) as answer:
+            extensions = {"trace": self._latency.trace()}
+            with get_session().stream("GET", url, headers=headers, timeout=_timeout(), extensions=extensions) as answer:
                 self._check(answer, part, url)
-                if not answer.history:
-                    self._latency.measured(time.monotonic() - asked)
                 found(str(answer.url))
                 for chunk in answer.iter_raw():
                     if part.done == part.end:
