@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from ..contract import HubSource
 from ..disk import DiskError, decimal_size
 from ..engine.plan import Name, select
 from ..engine.recorder import harmless
@@ -19,11 +19,11 @@ from ..errors import ExitCode, PolecatsError
 from ..events import Failure
 from ..paths import TIER_OF
 from ..redaction import redacted
-from ..worker import discovery
 from ..worker.failures import failure_of
 from ..worker.streams.opening import files_of
 from ..worker.streams.roots import HubRoot
 from .context import Context
+from .declared import Declared, declared
 from .hub_access import hub_of
 
 if TYPE_CHECKING:
@@ -60,11 +60,12 @@ def fetch(context: Context, target: str | None, as_json: bool) -> ExitCode:
     names = _names(context, target)
     if not context.config.cache.limit_bytes:
         raise PolecatsError("The cache is off: [cache] limit is 0. Raise it in config.toml, then fetch again.")
-    fetching = _Fetching(context, as_json)
     found = []
     try:
-        for name in names:
-            found.append(fetching.fetched(name))
+        sources = [_declared(context, name) for name in names]
+        fetching = _Fetching(context, as_json)
+        for name, source in zip(names, sources, strict=True):
+            found.append(fetching.fetched("/".join(name), source))
             _tell(found[-1], as_json)
     except KeyboardInterrupt:
         sentence = "interrupted; the next fetch goes on from what has come."
@@ -82,6 +83,10 @@ def _names(context: Context, target: str | None) -> list[Name]:
     return found
 
 
+def _declared(context: Context, name: Name) -> Declared:
+    return declared(context.checkout(name[0]), *name, context.config.loader(*name).options)
+
+
 class _Fetching:
     """Fetches for one loader after another."""
 
@@ -92,31 +97,25 @@ class _Fetching:
         """Bytes of the limit that this command has not taken: what it has fetched does not go for what comes later."""
         self._taken: set[RemoteFile] = set()
 
-    def fetched(self, name: Name) -> Fetched:
+    def fetched(self, loader: str, of: Declared) -> Fetched:
         """Fetch a loader's files. Raises `PolecatsError` where the disk takes no more."""
-        loader = "/".join(name)
+        if of.failure is not None:
+            return Fetched(loader, failure=_clean(of.failure))
+        if of.source is None:
+            return Fetched(loader, warnings=("nothing to fetch, it has a load() of its own",))
         try:
-            with redirect_stdout(sys.stderr):  # what a loader prints is not ours to tell
-                found = self._find(name)
-            if not found.declared:
-                return Fetched(loader, warnings=("nothing to fetch, it has a load() of its own",))
             with _shown(loader, self._as_json) as told:
-                return self._bring(loader, found.loader.source, told)
+                return self._bring(loader, of.source, told)
         except DiskError as error:
             how = "Mend that, or name another disk by HF_HOME, then fetch again: what is whole stays."
             raise PolecatsError(f"{loader}: {error.sentence}. {how}", ExitCode.SOME_FAILED) from None
-        except (Exception, SystemExit) as error:  # the loader's bug or its source's trouble: told as a run would
-            tracks = self._context.checkout(name[0])
-            return Fetched(loader, failure=_clean(failure_of(error, tracks, f"polecats fetch {loader}")))
+        except Exception as error:  # its source's trouble, told as a run would
+            failure = failure_of(error, self._context.checkout(loader.partition("/")[0]), f"polecats fetch {loader}")
+            return Fetched(loader, failure=_clean(failure))
         finally:
             self._hub.end()
 
-    def _find(self, name: Name) -> discovery.Found:
-        tracks = self._context.checkout(name[0])
-        discovery.install(tracks)
-        return discovery.find(tracks, *name, self._context.config.loader(*name).options)
-
-    def _bring(self, loader: str, source: Any, told: Told | None) -> Fetched:
+    def _bring(self, loader: str, source: HubSource, told: Told | None) -> Fetched:
         resolved = HubRoot(self._hub, lambda count: None).resolve(source)
         companions, data = files_of(resolved)
         every = list(dict.fromkeys([*companions, *data]))

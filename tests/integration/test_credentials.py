@@ -87,7 +87,8 @@ def test_no_credential_is_written_shown_or_sent(leaking: Repository, monkeypatch
     assert leaking.log("beta").count("***\n") == 1, "what a worker printed before it crashed is kept"
 
     seen |= {"socket": "\n".join(told), "events": json.dumps(run.events), "errors": "".join(run.errors)}
-    for command in ("status --json", "failures", "failures --json", "doctor", "check alpha/bug", "check alpha/reject"):
+    looks = ("status --json", "failures", "failures --json", "doctor", "check alpha/bug", "check alpha/reject")
+    for command in (*looks, "fetch", "fetch --json"):
         done = leaking.polecats(*command.split())
         seen[command] = done.stdout + done.stderr
         assert seen[command]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
 import signal
+import subprocess
+import termios
+from contextlib import suppress
 from pathlib import Path
+from subprocess import DEVNULL
 
 import pytest
 
 from coordinator.demo.hub import Fault, Hub
-from coordinator.demo.network import file_bytes
-from tests.clones import Repository, eventually
+from coordinator.demo.network import Network, file_bytes
+from tests.clones import PATIENCE, Repository, eventually
 from tests.fetches import FILES, OFFLINE, big, layout, size_of, told
 
 # --- what comes
@@ -64,7 +70,7 @@ def test_a_loader_that_brings_its_own_load(repository: Repository, hub: Hub) -> 
 
 
 def test_json_is_all_that_is_on_stdout(repository: Repository, hub: Hub) -> None:
-    repository.loader("alpha/two", top="print('a word of the loader'); sys.stdout.write('and one more')")
+    repository.loader("alpha/two", top="print('a word of the loader', flush=True); os.system('echo one of a child')")
     hub.faults.append(Fault(FILES, "status", 429, {"Retry-After": "1"}, times=1))
     done = repository.polecats("fetch", "--json")
     assert done.returncode == 0, done.stderr
@@ -73,8 +79,7 @@ def test_json_is_all_that_is_on_stdout(repository: Repository, hub: Hub) -> None
     assert lines[0] == {
         "loader": "alpha/one", "files": 1, "bytes": 290, "wire": 290, "no_room": 0, "warnings": [], "failure": None,
     }  # fmt: skip
-    assert "waiting 1 s (429 from the Hub)\n" in done.stderr
-    assert "a word of the loader\nand one more" in done.stderr
+    assert done.stderr == "waiting 1 s (429 from the Hub)\n"
 
 
 def test_two_at_once_fetch_each_byte_once(repository: Repository, hub: Hub) -> None:
@@ -140,3 +145,40 @@ def test_the_next_one_goes_on_where_one_was_interrupted(repository: Repository, 
     (line,) = told(done.stdout)
     assert 0 < line["wire"] < size == line["bytes"]
     assert file_bytes(hub.log.asked) == size
+
+
+# --- on a terminal
+
+
+def seen(repository: Repository, **environment: str) -> list[str]:
+    """What a terminal of 80 columns gets on stderr, erased or not, without colours."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    whole = {**repository.environment, "TERM": "xterm", **environment}
+    command = [*repository.command, "fetch"]
+    child = subprocess.Popen(command, cwd=repository.root, env=whole, stdin=DEVNULL, stdout=DEVNULL, stderr=slave)
+    os.close(slave)
+    found = b""
+    with suppress(OSError), open(master, "rb", buffering=0) as terminal:  # it fails once the other end is closed
+        while piece := terminal.read(65_536):
+            found += piece
+    assert child.wait(PATIENCE) == 0
+    return re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", found.decode()))
+
+
+def test_a_bar_of_one_line_and_waits_above_it(repository: Repository, tmp_path: Path) -> None:
+    big(repository, "alpha/big")
+    name = "alpha/" + "a_long_name_" * 4 + "indeed"
+    repository.loader(name)
+    with Hub(repository.root / "sources", Network(rate=1_500_000)) as hub:
+        repository.behind(hub, tmp_path / "home")
+        hub.faults.append(Fault(FILES, "status", 429, {"Retry-After": "1"}, times=1))
+        lines = seen(repository)
+    assert "waiting 1 s (429 from the Hub)" in [line.rstrip() for line in lines]
+    assert any(re.fullmatch(r"alpha/big +\S+ +[\d.]+/9\.0 MB [\d.]+ MB/s 0:00:\d\d", line.rstrip()) for line in lines)
+    assert any(line.startswith("alpha/a_long_name_a_long_name") and "…" in line for line in lines)
+    assert max(map(len, lines)) <= 78, "a terminal that echoes ^C begins no other line"
+
+
+def test_no_bar_where_a_terminal_cannot_erase_it(repository: Repository, hub: Hub) -> None:
+    assert seen(repository, TERM="dumb") == [""]

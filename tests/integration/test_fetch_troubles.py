@@ -14,7 +14,8 @@ from tests.fetches import OFFLINE, big, layout, size_of, told
 
 
 def test_the_others_go_on_where_one_fails(repository: Repository, hub: Hub) -> None:
-    for name, top in (("broken", "import nowhere"), ("leaves", "sys.exit(3)"), ("gated", ""), ("absent", "")):
+    tops = {"broken": "import nowhere", "leaves": "sys.exit(3)", "falls": "os._exit(9)", "gated": "", "absent": ""}
+    for name, top in tops.items():
         repository.loader(f"beta/{name}", top=top)
     (hub.root / "inv" / "beta-absent").rename(repository.root / "elsewhere")
     hub.gated.add("inv/beta-gated")
@@ -24,10 +25,13 @@ def test_the_others_go_on_where_one_fails(repository: Repository, hub: Hub) -> N
     assert lines["beta/absent"].startswith("not_found: inv/beta-absent: ")
     assert lines["beta/broken"].startswith("loader_bug: ModuleNotFoundError: No module named 'nowhere'. Mend the")
     assert lines["beta/leaves"].startswith("loader_bug: SystemExit: 3")
+    assert lines["beta/falls"].startswith(
+        f"loader_bug: the import of {repository.paths.tracks / 'beta' / 'falls.py'} ends"
+    )
     assert lines["beta/gated"].startswith("gated: inv/beta-gated: the dataset is gated, and no valid token was sent")
     fetched = [name for name, line in lines.items() if line.endswith("1 file, 290 B, 290 B fetched now")]
     assert fetched == ["alpha/one", "alpha/two", "beta/one"]
-    assert lines["In the cache"] == "3 files, 870 B, 870 B of it fetched now. 4 loaders failed."
+    assert lines["In the cache"] == "3 files, 870 B, 870 B of it fetched now. 5 loaders failed."
     for word in ("Traceback", "http", "127.0.0.1"):
         assert word not in done.stdout + done.stderr
     failed = {line["loader"]: line["failure"] for line in told(repository.polecats("fetch", "beta", "--json").stdout)}
