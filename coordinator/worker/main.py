@@ -258,7 +258,10 @@ class LoaderRun:
         self.emit(LoaderOpened(self.name, stream.rows_total, self.counts.read, reading.to_fetch if reading else 0))
         self.on_opened()
         drive = Drive(self.writer, self.loader.cap, self.stopping, self._progress, self.clock)
-        self._ended(convert(Settled(stream, reading), converter, drive, elsewhere), source)
+        how = convert(Settled(stream, reading), converter, drive, elsewhere)
+        if reading is not None and how == "capped":
+            reading.settle()  # its companions have to be what the Hub has, too
+        self._ended(how, source)
 
     def _progress(self) -> None:
         watched, (wire, cached) = self.watched, self.pulse.traffic

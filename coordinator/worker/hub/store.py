@@ -25,6 +25,7 @@ from .facts import Facts
 from .hub_layout import SHORT, Layout, blob_name, is_whole, leads_to, written
 from .remote_file import RemoteFile
 from .retained import ABOUT, RECORD, Entry, Parts, Retained, WholeFile, lines_of, listed, note, touch
+from .soundness import Soundness
 
 PATIENCE = 3.0
 """Seconds that a whole file waits for huggingface_hub's lock; its place is taken at once, with the lock or without."""
@@ -41,6 +42,7 @@ class Store:
         """Bytes of polecats' own; 0: nothing is kept, but what is there is used."""
         self.hub, self.own = hub, own
         self._facts = Facts(own / "facts")
+        self._soundness = Soundness(self._facts)
         self._spare = 0
         """Bytes that may be kept without another look."""
 
@@ -55,7 +57,7 @@ class Store:
     # --- finding
 
     def find(self, file: RemoteFile) -> Path | None:
-        """The whole file, by its size, if it is there; it counts as used."""
+        """The whole file, if it is there, by its size and what `Soundness` knows; it counts as used."""
         with suppress(OSError):
             return self._find(file)
         return None
@@ -63,14 +65,21 @@ class Store:
     def _find(self, file: RemoteFile) -> Path | None:
         layout, name = Layout.of(self.hub, file.repo), blob_name(file.etag)
         pointer = layout.pointer(file.commit, file.path)
-        if is_whole(pointer, file.size) and (not pointer.is_symlink() or leads_to(pointer, name)):
+        if self._is_it(pointer, file) and (not pointer.is_symlink() or leads_to(pointer, name)):
             found = pointer
-        elif is_whole(layout.blob(name), file.size):
+        elif self._is_it(layout.blob(name), file):
             found = self._named(layout, file, pointer)
         else:
             return None
         touch(self._record(file))
         return found
+
+    def _is_it(self, path: Path, file: RemoteFile) -> bool:
+        """Ours was checked before it got its place; if it was not written since, it is as it was."""
+        if not is_whole(path, file.size):
+            return False
+        ours = {line.written for line in lines_of(self._record(file))}
+        return written(Path(os.path.realpath(path))) in ours or self._soundness.holds(path, file)
 
     def _named(self, layout: Layout, file: RemoteFile, pointer: Path) -> Path:
         """The pointer of this commit to a blob that another one brought; the blob itself where none can be made."""
@@ -133,7 +142,7 @@ class Store:
         layout, name = Layout.of(self.hub, file.repo), blob_name(file.etag)
         pointer, blob = layout.pointer(file.commit, file.path), layout.blob(name)
         with naming(blob, file.size), layout.locked(name, PATIENCE):
-            if is_whole(blob, file.size):
+            if self._is_it(blob, file):
                 self._note_if_ours(layout, file)
             else:
                 self._place(layout, file, whole)
@@ -182,9 +191,8 @@ class Store:
     # --- small facts
 
     def remember(self, kind: str, key: str, data: bytes) -> None:
-        """Keep something small that is true for good, as a convenience."""
-        if self.limit:
-            self._facts.remember(kind, key, data)
+        """Keep something small that is true for good, as a convenience; also where nothing else is kept."""
+        self._facts.remember(kind, key, data)
 
     def recall(self, kind: str, key: str) -> bytes | None:
         """What was remembered, byte by byte, or nothing."""
