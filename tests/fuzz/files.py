@@ -31,7 +31,10 @@ def _read(stream: Stream) -> tuple[list[Any], str]:
 
 
 def streams(data: bytes) -> None:
-    """An item of an array fares as the same text on a line; any bytes are rows or a failure; chunks decide nothing."""
+    """An item of an array fares as the same text on a line; any bytes are rows or a failure; chunks decide nothing.
+
+    Of a row whose keys are declared there is what there is of the whole row.
+    """
     choices = Choices(data)
     texts = [
         json.dumps(choices.value(), ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -42,6 +45,9 @@ def streams(data: bytes) -> None:
     arrayed, failure = _read(ArrayStream([_source("x.json", b"[" + b",".join(texts) + b"]")], "item"))
     assert not failure
     assert arrayed == lined
+    keyed, _ = _read(LineStream([_source("x.jsonl", b"\n".join(texts))], keys=("a", "")))
+    for whole_row, row in zip(lined, keyed, strict=True):
+        assert whole_row in ("E01", "E02") or row == _cut_down(whole_row, ("a", ""))
     raw = choices.rest()
     _read(LineStream([_source("x.jsonl", raw)]))
     whole = _read(ArrayStream([_source("x.json", b"[" + raw)], "item"))
@@ -53,6 +59,10 @@ def streams(data: bytes) -> None:
         assert whole[1] == "parse"
     else:
         assert len(cut) == len(whole[0])
+
+
+def _cut_down(row: str, keys: tuple[str, ...]) -> str:
+    return json.dumps({key: value for key, value in json.loads(row).items() if key in keys})
 
 
 def packed(data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +13,8 @@ MAX_ROW_BYTES = 16 * 2**20
 """Bytes that a row of a JSON file may have; of a longer one no more is held."""
 ENDLESS = 2**30
 """Bytes without the end of a row after which a file is given up: it is in another format, or a trap."""
+SAMPLED = 32
+"""Of so many rows of a batch one is looked at beforehand."""
 BOM = b"\xef\xbb\xbf"
 """The byte order mark that some editors put before a text."""
 
@@ -122,37 +124,52 @@ def make_row(values: dict[str, Any], split: str, number: int) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Rows of a JSON file: each one's bytes, as far as they are held, and its size. `number` is the first one's."""
+    """Rows of a JSON file: each one's bytes, as far as they are held, and its size. `number` is the first one's.
+
+    `keys`: those that are read of each; none = all.
+    """
 
     split: str
     number: int
     pieces: list[tuple[bytes, int]] = field(default_factory=list)
+    keys: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pieces)
 
     def parse(self) -> list[Row | Unreadable]:
         """See `Raw.parse`."""
-        return [parse_row(*piece, self.split, self.number + at) for at, piece in enumerate(self.pieces)]
+        read = self._reader()
+        return [parse_row(*piece, self.split, self.number + at, read) for at, piece in enumerate(self.pieces)]
+
+    def _reader(self) -> Callable[[bytes], Any]:
+        if not self.keys:
+            return strict_json
+        from .keys import KeyReader  # msgspec, which rows that are read whole do without
+
+        return KeyReader(self.keys, [data for data, _ in self.pieces[::SAMPLED]]).read
 
     def packed(self) -> tuple[dict[str, Any], bytes]:
         """See `Raw.packed`."""
         sizes = [(len(data), size) for data, size in self.pieces]
-        header = {"kind": "pieces", "split": self.split, "number": self.number, "sizes": sizes}
+        header = {"kind": "pieces", "split": self.split, "number": self.number, "keys": self.keys, "sizes": sizes}
         return header, b"".join(data for data, _ in self.pieces)
 
     @staticmethod
     def unpacked(header: dict[str, Any], data: bytes) -> Pieces:
         """What `packed` gave."""
-        found, at = Pieces(header["split"], header["number"]), 0
+        found, at = Pieces(header["split"], header["number"], keys=tuple(header["keys"])), 0
         for length, size in header["sizes"]:
             found.pieces.append((data[at : at + length], size))
             at += length
         return found
 
 
-def parse_row(data: bytes, size: int, split: str, number: int) -> Row | Unreadable:
-    """The row in a piece of a JSON file. `size` is the piece's own, which is more than `data` has where it was cut."""
+def parse_row(data: bytes, size: int, split: str, number: int, read: Callable[[bytes], Any]) -> Row | Unreadable:
+    """The row in a piece of a JSON file. `size` is the piece's own, which is more than `data` has where it was cut.
+
+    `read` makes a value of its bytes, or raises `ValueError`.
+    """
 
     def bad(code: str, message: str) -> Unreadable:
         return Unreadable(split, number, code, message, data[:65_536].decode("utf-8", "backslashreplace"))
@@ -160,7 +177,7 @@ def parse_row(data: bytes, size: int, split: str, number: int) -> Row | Unreadab
     if size > len(data):
         return bad("E01", f"a row of {size:,} bytes (at most {len(data):,})")
     try:
-        value = strict_json(data)
+        value = read(data)
     except ValueError as error:
         try:
             data.decode()

@@ -5,7 +5,7 @@ A packed file cannot be sought in: what is done of it is read again and dropped.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from ..failures import REMEDIES, SourceError
@@ -20,11 +20,14 @@ BATCH_BYTES = 2**20
 class LineStream:
     """Rows of line files, in order. State: file index, byte offset (of the text), row number within the split.
 
-    `wanted`: samples after which the reader has enough; 0 = it reads all.
+    `wanted`: samples after which the reader has enough; 0 = it reads all. `keys`: those that it reads; none = all.
     """
 
-    def __init__(self, files: list[SourceFile], rows: int | None = None, wanted: int = 0) -> None:
+    def __init__(
+        self, files: list[SourceFile], rows: int | None = None, wanted: int = 0, keys: Sequence[str] = ()
+    ) -> None:
         self.files = files
+        self.keys = tuple(keys)
         self.rows_total = rows
         self.bytes_read = 0
         self.replayed = 0
@@ -49,7 +52,7 @@ class LineStream:
         with open_text(file) as text:
             self._go_to(text, file, place["offset"])
             while True:
-                state, rows = dict(place), Pieces(file.split, place["number"])
+                state, rows = dict(place), Pieces(file.split, place["number"], keys=self.keys)
                 try:
                     self._fill(rows, text, file, place)
                 except SourceError:

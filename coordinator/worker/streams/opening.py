@@ -36,10 +36,11 @@ def open_stream(source: HubSource, resolved: Resolved, wanted: int = 0) -> Strea
 
     `wanted`: samples after which the reader has enough; 0 = it reads all.
     """
+    keys = (*source.columns, *source.optional)
     if source.builder == "lines":
-        return LineStream(resolved.files, resolved.rows, wanted=wanted)
+        return LineStream(resolved.files, resolved.rows, wanted=wanted, keys=keys)
     if source.builder == "array":
-        return ArrayStream(resolved.files, source.item, wanted=wanted)
+        return ArrayStream(resolved.files, source.item, wanted=wanted, keys=keys)
     return _parquet_stream(source, resolved, wanted)
 
 

@@ -288,8 +288,9 @@ def test_an_answer_comes_out_as_it_went_in() -> None:
 
 
 def test_rows_come_out_as_they_went_in() -> None:
-    rows = Pieces("train", 5, [(b'{"a": 1.10}', 11), (b"", 99), (b"[", 1)])
+    rows = Pieces("train", 5, [(b'{"a": 1.10, "b": 1}', 19), (b"", 99), (b"[", 1)], ("a",))
     found: list[Any] = frames.rows_of(*frames.opened(frames.task(0, rows, 0)))
     assert found == rows.parse()
+    assert found[0] == {"a": 1.10}
     assert isinstance(found[1], Unreadable)
     assert [row.number for row in found] == [5, 6, 7]
