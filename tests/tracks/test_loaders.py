@@ -10,12 +10,13 @@ import ast
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from coordinator.contract import JoinedLoader, Reject, Row, Skip
+from coordinator.contract import HubSource, JoinedLoader, Reject, Row, Skip
 from coordinator.contract.audit import Auditor
 from coordinator.contract.build import Identity
 from coordinator.demo.files import TWIN, read_parquet, read_twin
@@ -46,7 +47,11 @@ class Sampled:
         self.loader = discovery.find(TRACKS, self.track, self.name, {}).loader
         self.source = self.loader.source
         self.resolved: Resolved = FolderRoot(TRACKS / self.track / "samples").resolve(self.source)
-        self.rows = [row for batch in open_stream(self.source, self.resolved).batches(None) for row in batch.rows]
+        self.declared = {*self.source.columns, *self.source.optional}
+        self.rows = self.read(self.source)
+
+    def read(self, source: HubSource) -> list[Any]:
+        return [row for batch in open_stream(source, self.resolved).batches(None) for row in batch.rows]
 
     def converter(self) -> Converter:
         side = None
@@ -159,6 +164,50 @@ def paths(value: Any, prefix: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
     for key, item in items:
         yield (*prefix, key)
         yield from paths(item, (*prefix, key))
+
+
+class Watched(Row):
+    """A row that notes for which keys it is asked."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row)
+        self.split, self.number = row.split, row.number
+        self.asked: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.asked.add(str(key))
+        return super().__contains__(key)
+
+
+def test_lines_and_arrays_declare_their_keys(sampled: Sampled) -> None:
+    """Else all is parsed that stands in them, whoever reads it."""
+    assert sampled.declared or sampled.source.builder == "parquet"
+
+
+def test_reads_no_key_that_it_does_not_declare(sampled: Sampled) -> None:
+    """What it makes of a whole row it makes of the declared keys; it asks for no other, also where keys are odd."""
+    if not sampled.declared:
+        return
+    converter, whole = sampled.converter(), sampled.read(replace(sampled.source, columns=(), optional=()))
+    for row, full in zip(sampled.rows, whole, strict=True):
+        watched = Watched(full)
+        told, expected = shown(converter, watched), shown(converter, row)
+        assert told | {"message": ""} == expected | {"message": ""}, "messages may name the row's keys"
+        assert watched.asked <= sampled.declared
+    for odd in (odd for full in whole[:6] for odd in spoilt(full)):
+        watched = Watched(odd)
+        converter.outcome(watched)
+        assert watched.asked <= sampled.declared
 
 
 def test_imports_the_contract_alone(sampled: Sampled) -> None:

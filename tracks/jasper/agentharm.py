@@ -28,6 +28,8 @@ class Agentharm(Loader):
             "harmless_benign-test_public": "benchmark/benign_behaviors_test_public.json",
             "harmless_benign-validation": "benchmark/benign_behaviors_validation.json",
         },
+        columns=("prompt", "target_functions"),
+        optional=("id", *KEPT.values()),
         item="behaviors.item",
         licence="LicenseRef-MIT-with-safety-clause",
         evaluation_only=True,

@@ -36,6 +36,8 @@ class Apibench(Loader):
         repo="gorilla-llm/APIBench",
         builder="lines",
         files={f"{hub}_{part}": f"{hub}_{part}.json" for part in ("train", "eval") for hub in HUBS},
+        columns=("code", "api_call"),
+        optional=("api_data", "provider"),
         licence="Apache-2.0",
         evaluation_only=True,
     )

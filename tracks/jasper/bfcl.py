@@ -55,6 +55,8 @@ class Bfcl(JoinedLoader):
         repo="gorilla-llm/Berkeley-Function-Calling-Leaderboard",
         builder="lines",
         files={f"BFCL_v3_{kind}": f"BFCL_v3_{kind}.json" for kind in KINDS},
+        columns=("id", "question"),
+        optional=("ground_truth", "function", "involved_classes"),
         companions={"answers": "possible_answer/*.json", "docs": "multi_turn_func_doc/*.json"},
         unique_ids=True,
         licence="Apache-2.0",

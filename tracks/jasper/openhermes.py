@@ -25,6 +25,8 @@ class Openhermes(ChatLoader):
         repo="teknium/OpenHermes-2.5",
         builder="array",
         files={"default-train": "openhermes2_5.json"},
+        columns=("conversations",),
+        optional=("id", *LABELS),
     )
     category = "instruction_following"
 

@@ -28,6 +28,8 @@ class AppleMmau(Loader):
         repo="apple/mmau",
         builder="lines",
         files={"tool_use_execution_all_20240712": "tool_use_execution_all_*.jsonl"},
+        columns=("messages", "target_message"),
+        optional=("id", "deliverable_id"),
         licence="CC-BY-SA-4.0",
     )
     category = "function_calling"

@@ -24,6 +24,8 @@ class AstraSft(Loader):
         repo="ykckevin/astra_sft",
         builder="lines",
         files={"default-train": "**/*.jsonl"},
+        columns=("trajectory",),
+        optional=("id", "query_info", "text"),
         licence="Apache-2.0",
         may_be_empty=True,
     )

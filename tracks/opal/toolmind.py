@@ -38,6 +38,7 @@ class Toolmind(Loader):
         repo="Nanbeige/ToolMind",
         builder="lines",
         files={name: f"**/{name}.jsonl" for name in FILES},
+        columns=("conversations",),
         licence="Apache-2.0",
     )
     category = "multi_step_agent"

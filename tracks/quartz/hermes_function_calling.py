@@ -45,6 +45,8 @@ class HermesFunctionCalling(Loader):
             "func_calling-train": "func-calling.json",
             "glaive_func_calling-train": "glaive-function-calling-5k.json",
         },
+        columns=("conversations",),
+        optional=("id", "category", "subcategory"),
         licence="Apache-2.0",
     )
     category = "function_calling"

@@ -25,6 +25,8 @@ class MobileActions(Loader):
         repo="google/mobile-actions",
         builder="lines",
         files={"dataset": "dataset.jsonl"},
+        columns=("messages",),
+        optional=("metadata",),
         licence="CC-BY-4.0",
     )
     category = "function_calling"

@@ -18,6 +18,8 @@ class SalesforceXlam(Loader):
         repo="Salesforce/xlam-function-calling-60k",
         builder="array",
         files={"dataset-train": "xlam_function_calling_60k.json"},
+        columns=("query", "answers"),
+        optional=("id",),
         unique_ids=True,
         licence="CC-BY-4.0",
         gated=True,
