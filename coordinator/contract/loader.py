@@ -53,7 +53,8 @@ class HubSource:
     `columns` are read and must be there; `optional` ones are read where they are. Neither = all. A parquet file without
     one of its `columns` fails the source. Of lines and arrays these are an object's own keys, and one that is not there
     is for `transform` to judge. What stands under other keys is skipped: it must be JSON, but equal keys, bad UTF-8 or
-    depth in it are not looked for. A row, and what is retained of a rejected one, holds the declared keys alone.
+    depth in it are not looked for. A row, and what is retained of a rejected one, holds the declared keys
+    alone, unless one of `columns` is missing.
     `companions` are read whole and given to `JoinedLoader.prepare`. `item` is where an array's rows stand: `item` in a
     file that is an array, `behaviors.item` in one that is an object with the array under that key.
     Files whose names end in `.gz` are unpacked as they are read (lines and arrays).

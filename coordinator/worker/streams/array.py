@@ -18,12 +18,15 @@ class ArrayStream:
     """Items of array files at the path `item`. State: file index, items of it done, row number within the split.
 
     Resuming splits the file again from its start and drops the items that are done, unparsed. `wanted`: samples after
-    which the reader has enough; 0 = it reads all. `keys`: those that it reads of an item; none = all.
+    which the reader has enough; 0 = it reads all. `keys`: those that it reads of an item, the first `needed` of
+    which one is to have; none = all.
     """
 
-    def __init__(self, files: list[SourceFile], item: str, wanted: int = 0, keys: Sequence[str] = ()) -> None:
+    def __init__(
+        self, files: list[SourceFile], item: str, wanted: int = 0, keys: Sequence[str] = (), needed: int = 0
+    ) -> None:
         self.files = files
-        self.keys = tuple(keys)
+        self.keys, self.needed = tuple(keys), needed
         self.item = item
         self.rows_total: int | None = None
         self.bytes_read = 0
@@ -42,7 +45,7 @@ class ArrayStream:
     def _file(self, index: int, place: dict[str, Any]) -> Generator[Batch, None, int]:
         """Batches of one file; returns the number of its split's next row."""
         file, done, number = self.files[index], int(place["item"]), int(place["number"])
-        rows = Pieces(file.split, number, keys=self.keys)
+        rows = Pieces(file.split, number, [], self.keys, self.needed)
         state = {"file": index, "item": done, "number": number}
         try:
             for position, (data, size) in enumerate(self._items(file)):
@@ -53,7 +56,7 @@ class ArrayStream:
                 number += 1
                 if len(rows) == BATCH_ROWS:
                     yield Batch(rows, state)
-                    rows = Pieces(file.split, number, keys=self.keys)
+                    rows = Pieces(file.split, number, [], self.keys, self.needed)
                     state = {"file": index, "item": position + 1, "number": number}
         except SourceError:
             if rows:

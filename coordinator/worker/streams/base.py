@@ -126,13 +126,14 @@ def make_row(values: dict[str, Any], split: str, number: int) -> Row:
 class Pieces:
     """Rows of a JSON file: each one's bytes, as far as they are held, and its size. `number` is the first one's.
 
-    `keys`: those that are read of each; none = all.
+    `keys`: those that are read of each; none = all. The first `needed` of them must be there, or the row is read whole.
     """
 
     split: str
     number: int
     pieces: list[tuple[bytes, int]] = field(default_factory=list)
     keys: tuple[str, ...] = ()
+    needed: int = 0
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -147,18 +148,20 @@ class Pieces:
             return strict_json
         from .keys import KeyReader  # msgspec, which rows that are read whole do without
 
-        return KeyReader(self.keys, [data for data, _ in self.pieces[::SAMPLED]]).read
+        return KeyReader(self.keys, [data for data, _ in self.pieces[::SAMPLED]], self.keys[: self.needed]).read
 
     def packed(self) -> tuple[dict[str, Any], bytes]:
         """See `Raw.packed`."""
         sizes = [(len(data), size) for data, size in self.pieces]
-        header = {"kind": "pieces", "split": self.split, "number": self.number, "keys": self.keys, "sizes": sizes}
+        header = {"kind": "pieces", "split": self.split, "number": self.number, "sizes": sizes}
+        header |= {"keys": self.keys, "needed": self.needed}
         return header, b"".join(data for data, _ in self.pieces)
 
     @staticmethod
     def unpacked(header: dict[str, Any], data: bytes) -> Pieces:
         """What `packed` gave."""
-        found, at = Pieces(header["split"], header["number"], keys=tuple(header["keys"])), 0
+        keys, needed = tuple(header["keys"]), header["needed"]
+        found, at = Pieces(header["split"], header["number"], keys=keys, needed=needed), 0
         for length, size in header["sizes"]:
             found.pieces.append((data[at : at + length], size))
             at += length

@@ -38,16 +38,25 @@ class KeyReader:
     is refused if it is no object, if a key stands in it twice (however it is written), or if a skipped value is not
     JSON. Equal keys within a skipped value, bytes that are not UTF-8, and depth (as far as Python's stack goes) do not
     count. A row may be parsed whole and then cut down: what comes of it is the same, and only the time differs.
+
+    A row without one of the `needed` keys is read whole: a person is told what stands in it instead.
     """
 
-    def __init__(self, keys: Iterable[str], some: Iterable[bytes] = ()) -> None:
+    def __init__(self, keys: Iterable[str], some: Iterable[bytes] = (), needed: Iterable[str] = ()) -> None:
         """Read `keys` of rows like `some`: these decide whether skipping pays."""
+        self._needed = frozenset(needed)
         self._begins = {name: orjson.dumps(name) + b":" for name in keys}
         self._keys = frozenset(self._begins)
         self._skips = sum(map(self._saved, some)) > 0
 
     def read(self, data: bytes) -> Any:
         """The value of a row's text. Raises `ValueError` as `strict_json` does."""
+        found = self._read(data)
+        if isinstance(found, dict) and not self._needed <= found.keys():
+            return strict_json(data)
+        return found
+
+    def _read(self, data: bytes) -> Any:
         if self._skips and (found := self._skipping(data)) is not None:
             return found
         try:

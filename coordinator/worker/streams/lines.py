@@ -20,14 +20,20 @@ BATCH_BYTES = 2**20
 class LineStream:
     """Rows of line files, in order. State: file index, byte offset (of the text), row number within the split.
 
-    `wanted`: samples after which the reader has enough; 0 = it reads all. `keys`: those that it reads; none = all.
+    `wanted`: samples after which the reader has enough; 0 = it reads all. `keys`: those that it reads, of which a row
+    is to have the first `needed`; none = all.
     """
 
     def __init__(
-        self, files: list[SourceFile], rows: int | None = None, wanted: int = 0, keys: Sequence[str] = ()
+        self,
+        files: list[SourceFile],
+        rows: int | None = None,
+        wanted: int = 0,
+        keys: Sequence[str] = (),
+        needed: int = 0,
     ) -> None:
         self.files = files
-        self.keys = tuple(keys)
+        self.keys, self.needed = tuple(keys), needed
         self.rows_total = rows
         self.bytes_read = 0
         self.replayed = 0
@@ -52,7 +58,7 @@ class LineStream:
         with open_text(file) as text:
             self._go_to(text, file, place["offset"])
             while True:
-                state, rows = dict(place), Pieces(file.split, place["number"], keys=self.keys)
+                state, rows = dict(place), Pieces(file.split, place["number"], [], self.keys, self.needed)
                 try:
                     self._fill(rows, text, file, place)
                 except SourceError:

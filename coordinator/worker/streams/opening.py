@@ -36,11 +36,11 @@ def open_stream(source: HubSource, resolved: Resolved, wanted: int = 0) -> Strea
 
     `wanted`: samples after which the reader has enough; 0 = it reads all.
     """
-    keys = (*source.columns, *source.optional)
+    keys, needed = (*source.columns, *source.optional), len(source.columns)
     if source.builder == "lines":
-        return LineStream(resolved.files, resolved.rows, wanted=wanted, keys=keys)
+        return LineStream(resolved.files, resolved.rows, wanted, keys, needed)
     if source.builder == "array":
-        return ArrayStream(resolved.files, source.item, wanted=wanted, keys=keys)
+        return ArrayStream(resolved.files, source.item, wanted, keys, needed)
     return _parquet_stream(source, resolved, wanted)
 
 

@@ -210,8 +210,8 @@ def rows_of(root: Path, declared: HubSource) -> list[Row | Unreadable]:
 
 @pytest.mark.parametrize("builder", ["lines", "array"])
 def test_a_source_is_read_as_it_declares(tmp_path: Path, builder: str) -> None:
-    """What is not there is not there, companions are read whole, and an unreadable row keeps its text."""
-    texts = [b'{"a": 1, "c": [1], "x": 3}', b'{"x": "\xff"}', b'{"c": 2, "x": 0, "x": 1}', b'{"a": {"x": 1}}']
+    """A row without a needed key is read whole, as companions are, and an unreadable one keeps its text."""
+    texts = [b'{"a": 1, "c": [1], "x": 3}', b'{"b": 1, "x": 2}', b'{"c": 2, "x": 0, "x": 1}', b'{"a": {"x": "\xff"}}']
     data = b"\n".join(texts) if builder == "lines" else b"[" + b",".join(texts) + b"]"
     folder = tmp_path / "acme" / "it"
     folder.mkdir(parents=True)
@@ -219,8 +219,9 @@ def test_a_source_is_read_as_it_declares(tmp_path: Path, builder: str) -> None:
     (folder / "names").write_bytes(b'{"n": 1}')
     declared = source(builder, "rows", columns=("a",), optional=("c",), companions={"names": "names"})
     first, second, third, fourth = rows_of(tmp_path, declared)
-    assert [first, second, fourth] == [{"a": 1, "c": [1]}, {}, {"a": {"x": 1}}]
+    assert [first, second] == [{"a": 1, "c": [1]}, {"b": 1, "x": 2}]
     assert isinstance(third, Unreadable)
+    assert isinstance(fourth, Unreadable)
     assert (third.code, third.raw.strip()) == ("E02", texts[2].decode())
     assert read_companions(FolderRoot(tmp_path).resolve(declared)) == {"names": {"names": [{"n": 1}]}}
     assert rows_of(tmp_path, source(builder, "rows"))[0] == {"a": 1, "c": [1], "x": 3}, "without keys all are read"
@@ -228,6 +229,6 @@ def test_a_source_is_read_as_it_declares(tmp_path: Path, builder: str) -> None:
 
 @given(st.lists(st.binary(max_size=9), max_size=4), st.lists(NAMES, max_size=3))
 def test_keys_go_with_the_rows(texts: list[bytes], keys: list[str]) -> None:
-    rows = Pieces("all", 7, [(text, len(text)) for text in texts], tuple(keys))
+    rows = Pieces("all", 7, [(text, len(text)) for text in texts], tuple(keys), len(keys) // 2)
     assert Pieces.unpacked(*frames.opened(frames.task(0, rows, 0))) == rows
     assert frames.rows_of(*frames.opened(frames.task(0, rows, 0))) == rows.parse()
