@@ -28,11 +28,14 @@ class Soundness:
         """Whether the file at `path` has the SHA-256 that is listed; True where none is."""
         if not file.sha256:
             return True
-        mark = _mark(path)
-        if mark in (self._known.get(file.sha256), self._facts.recall(KIND, file.sha256)):
-            return True
-        if _sha256(path) != file.sha256:
-            return False
+        try:
+            mark = _mark(path)
+            if mark in (self._known.get(file.sha256), self._facts.recall(KIND, file.sha256)):
+                return True
+            if _sha256(path) != file.sha256:
+                return False
+        except FileNotFoundError:
+            return False  # another process has just removed it
         self._known[file.sha256] = mark
         self._facts.remember(KIND, file.sha256, mark)
         return True

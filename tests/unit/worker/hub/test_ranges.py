@@ -126,7 +126,7 @@ def test_the_cdn_is_asked_directly_once_its_address_is_known(scene: Scene) -> No
     for start in range(0, 5 * PART, PART):
         assert scene.get(start, start + PART) == DATA[start : start + PART]
     assert scene.get(len(DATA) - 1, len(DATA)) == DATA[-1:]
-    assert (scene.count(False), scene.count(True, 206)) == (1, 6)
+    assert (scene.count(False), scene.count(True, 206), scene.pauses) == (1, 6, [])
 
 
 @NO_CDN
@@ -302,7 +302,7 @@ def test_what_gets_on_is_never_given_up(scene: Scene) -> None:
     scene.get()
     scene.hub.faults = [Fault(CDN, "cut", times=5)]
     assert scene.get(0, len(DATA)) == DATA
-    assert scene.pauses == [WAITS[0]] * 5
+    assert len(scene.pauses) == 5 > len(WAITS), "more often than it is tried where nothing comes"
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
