@@ -41,7 +41,6 @@ from .next_up import NextUp
 from .pipeline import Convert, Drive, TransformBug, convert
 from .pool import Pool, ShardFailure, Share
 from .pulse import Pulse
-from .settled import Settled
 from .spec import LoaderSpec, WorkerSpec
 from .streams.base import Resolved, Stream
 from .streams.opening import begin_reading, open_stream, read_companions
@@ -258,9 +257,9 @@ class LoaderRun:
         self.emit(LoaderOpened(self.name, stream.rows_total, self.counts.read, reading.to_fetch if reading else 0))
         self.on_opened()
         drive = Drive(self.writer, self.loader.cap, self.stopping, self._progress, self.clock)
-        how = convert(Settled(stream, reading), converter, drive, elsewhere)
-        if reading is not None and how == "capped":
-            reading.settle()  # its companions have to be what the Hub has, too
+        how = convert(self.watched, converter, drive, elsewhere)
+        if how == "capped":
+            self.watched.settle()  # its companions have to be what the Hub has, too
         self._ended(how, source)
 
     def _progress(self) -> None:
@@ -273,6 +272,7 @@ class LoaderRun:
             return
         reading = begin_reading(self.hub, source, resolved, self.loader.cap)
         reading.places.warn = lambda sentence: self.emit(LoaderWarned(self.name, sentence))
+        self.watched.settle = reading.settle
         self.pulse.reading(reading)
 
     def _shared(self, alone: Convert, identity: Identity, code: dict[str, str], companions: dict[str, Any]) -> Convert:

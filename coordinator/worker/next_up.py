@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .earlier import Earlier
-from .streams.opening import files_of
+from .streams.opening import kept_files
 from .streams.roots import HubRoot
 
 if TYPE_CHECKING:
@@ -37,6 +37,4 @@ class NextUp:
                 return
             resolved = HubRoot(self._hub, lambda count: None).resolve(source)
             if not resolved.offline and not Earlier(self._spec, loader).is_all(source, resolved):
-                companions, files = files_of(resolved)
-                keep = companions if loader.cap else [*companions, *files]
-                self._hub.begin_next(turn, keep, source.revision)
+                self._hub.begin_next(turn, kept_files(resolved, loader.cap), source.revision)

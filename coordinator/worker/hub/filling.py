@@ -19,11 +19,9 @@ from ...disk import DiskError, naming
 from ..failures import AlteredFile
 from .blocks import Blocks, stands
 from .meter import METER
-from .ranges import Sink
+from .ranges import Fetch
 from .remote_file import RemoteFile
 from .store import Store
-
-Fetch = Callable[[RemoteFile, int, int, Sink], None]
 
 
 class Filling:

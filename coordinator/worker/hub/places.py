@@ -14,7 +14,8 @@ from ...disk import DiskError
 from ..failures import SourceError
 from ..gate import Interrupted
 from ..streams.telling import telling
-from .filling import Fetch, Filling
+from .filling import Filling
+from .ranges import Fetch
 from .remote_file import RemoteFile
 
 if TYPE_CHECKING:

@@ -36,6 +36,8 @@ EXPIRED_STATUS = (400, 401, 403, 404, 410)
 """What a CDN says of an address that is no longer good."""
 SENT, ANSWERED = "http11.send_request_headers.started", "http11.receive_response_headers.complete"
 Sink = Callable[[bytes], None]
+Fetch = Callable[[RemoteFile, int, int, Sink], None]
+"""Gives the bytes of a file from a start to before an end to a sink, in order."""
 
 
 class Latency:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from .ranges import Sink
+from .ranges import Fetch
 from .remote_file import RemoteFile
 from .spans import Span
 
@@ -19,7 +19,6 @@ AHEAD_SHARE = 16
 """Of what such a reader has read this part is fetched ahead, and for nothing where it stops."""
 LOOKED_THROUGH = 64
 """Spans of the plan that are looked through for one that is read before its turn."""
-Fetch = Callable[[RemoteFile, int, int, Sink], None]
 
 
 class _Piece:

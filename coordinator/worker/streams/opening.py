@@ -24,11 +24,16 @@ def files_of(resolved: Resolved) -> tuple[list[RemoteFile], list[RemoteFile]]:
     return companions, [file.remote for file in resolved.files if file.remote]
 
 
-def begin_reading(hub: Hub, source: HubSource, resolved: Resolved, cap: int) -> Reading:
-    """Begin to fetch a source's files: what is read whole by way of the cache, a sample of a source as a stream."""
+def kept_files(resolved: Resolved, cap: int) -> list[RemoteFile]:
+    """Those that go through the cache: all of a source that is read whole, of a sample of one its companions."""
     companions, files = files_of(resolved)
-    keep = companions if cap else [*companions, *files]
-    return hub.begin([*companions, *files], source.revision, keep)
+    return companions if cap else [*companions, *files]
+
+
+def begin_reading(hub: Hub, source: HubSource, resolved: Resolved, cap: int) -> Reading:
+    """Begin to fetch a source's files."""
+    companions, files = files_of(resolved)
+    return hub.begin([*companions, *files], source.revision, kept_files(resolved, cap))
 
 
 def open_stream(source: HubSource, resolved: Resolved, wanted: int = 0) -> Stream:

@@ -63,6 +63,7 @@ class ParquetStream:
         self.bytes_read = self.replayed = 0
         self.rows_total: int | None = None
         self.footers = Footers(files, source.repo)
+        self._columns: dict[int, list[str] | None] = {}
 
     def open(self) -> None:
         """Read all footers: checks every file's columns before the first row, and tells the total of rows."""
@@ -74,12 +75,11 @@ class ParquetStream:
     @property
     def plain(self) -> bool:
         """Whether Arrow alone decodes every column that is read."""
-        schemas = (self.footers[index].schema.to_arrow_schema() for index in range(len(self.files)))
-        return not any(
-            is_odd(schema.field(name))
-            for index, schema in enumerate(schemas)
-            for name in self.columns(index) or schema.names
-        )
+        return not any(map(self._is_odd, range(len(self.files))))
+
+    def _is_odd(self, index: int) -> bool:
+        schema = self.footers[index].schema.to_arrow_schema()
+        return any(is_odd(schema.field(name)) for name in self.columns(index) or schema.names)
 
     def batches(self, state: dict[str, Any] | None) -> Iterator[Batch]:
         """See `Stream.batches`."""
@@ -172,6 +172,11 @@ class ParquetStream:
 
     def columns(self, index: int) -> list[str] | None:
         """The columns to read of a file (None: all); raises `SourceError` where a needed one is absent."""
+        if index not in self._columns:  # a file is asked about for each of its row groups
+            self._columns[index] = self._found_columns(index)
+        return self._columns[index]
+
+    def _found_columns(self, index: int) -> list[str] | None:
         file, source = self.files[index], self.source
         schema = self.footers[index].schema.to_arrow_schema()
         missing = [name for name in source.columns if name not in schema.names]

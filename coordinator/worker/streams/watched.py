@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..hub.meter import METER
@@ -16,6 +16,9 @@ class Watched:
         self._begin = METER.told
         self._before = 0
         self._stream: Stream | None = None
+        self.settle: Callable[[], None] = lambda: None
+        """Called at the end of the rows, before they count as all; raises `SourceError` where they are not what they
+        were taken for."""
 
     def follow(self, stream: Stream) -> None:
         """From now on it is this one that is read."""
@@ -38,4 +41,6 @@ class Watched:
 
     def batches(self, state: dict[str, Any] | None) -> Iterator[Batch]:
         """See `Stream.batches`."""
-        return self._stream.batches(state) if self._stream else iter(())
+        if self._stream:
+            yield from self._stream.batches(state)
+        self.settle()
